@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The configuration: defaults, then the file, then the environment, then
+ * flags.  The master reads it and sends it to its children in one record.
+ */
+#ifndef COMMON_CONFIG_H
+#define COMMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dsn.h"
+#include "log.h"
+
+struct buf;
+struct wire_reader;
+
+#define CONFIG_WORKERS_MAX 64
+#define CONFIG_LISTEN_MAX 8
+
+struct config {
+	char *listen[CONFIG_LISTEN_MAX];	/* LISTEN_ADDR, -l: "host:port",
+						 * ":port", "[v6]:port" */
+	int nlisten;
+	char *dsn_text;			/* DATABASE_DSN, -d */
+	struct dsn dsn;
+	enum log_level log_level;	/* LOG_LEVEL */
+	unsigned workers;		/* WORKERS, -w; 1..64 */
+	uint32_t rate_limit;		/* DEFAULT_RATE_LIMIT, a second */
+	char *master_key;		/* MASTER_API_KEY; NULL = no admin API */
+	char *allowed_origins;		/* ALLOWED_ORIGINS; NULL = own only */
+	unsigned ws_max_per_user;	/* WS_MAX_CONNECTIONS_PER_USER */
+	uint64_t drain_timeout_ms;	/* SHUTDOWN_DRAIN_TIMEOUT, 10s */
+	unsigned retry_max_attempts;	/* RETRY_MAX_ATTEMPTS */
+	uint64_t retry_interval_ms;	/* RETRY_INTERVAL */
+	bool check_only;		/* -t */
+};
+
+/* What main does next. */
+enum config_action { CONFIG_RUN, CONFIG_CHECK, CONFIG_HELP, CONFIG_VERSION,
+	CONFIG_TOOL };
+
+/*
+ * Reads flags, environment and file.  Options end at the first word that is
+ * none: that is an operator's subcommand, its index goes to *first_arg and
+ * the action is CONFIG_TOOL.  0, or -1 with one sentence in err that names
+ * the setting, where it came from and what is allowed.  Warnings go to the
+ * log.
+ */
+int config_load(struct config *c, int argc, char **argv,
+    enum config_action *action, int *first_arg, char *err, size_t errsize)
+    __attribute__((warn_unused_result));
+void config_free(struct config *c);
+
+/* Master to child, symmetric.  config_get() returns -1 on a bad record. */
+void config_put(struct buf *b, const struct config *c);
+int config_get(struct wire_reader *r, struct config *c)
+    __attribute__((warn_unused_result));
+
+/* Text of --help. */
+extern const char config_usage[];
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The HTTP side of a worker.  evhttp is fenced in here: no other file of the
+ * worker includes event2/http.h.
+ */
+#ifndef WORKER_HTTP_H
+#define WORKER_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../common/buf.h"
+#include "../common/outcome.h"
+#include "auth.h"
+
+struct http;
+struct http_request;
+struct json_object;
+struct worker;
+
+/* Takes the listening sockets, non-blocking, and starts to accept. */
+struct http *http_new(struct worker *w, const int *fds, unsigned nfds);
+void http_free(struct http *h);
+/* Drain: accept nothing more; close kept-alive connections as they finish. */
+void http_stop_accepting(struct http *h);
+/* Requests that have not been answered yet. */
+unsigned http_in_flight(const struct http *h);
+
+/* ---- one request, valid until it is answered ---- */
+struct worker *http_worker(const struct http_request *q);
+const struct caller *http_caller(const struct http_request *q);
+/* The id echoed in X-Request-Id. */
+const char *http_request_id(const struct http_request *q);
+/* A path parameter, percent-decoded: 0 is the first {…} of the route. */
+struct str http_param(const struct http_request *q, unsigned i);
+/* A query parameter, decoded; NULL when absent; the last one counts. */
+const char *http_query(const struct http_request *q, const char *name);
+/* A request header; NULL when absent. */
+const char *http_header(const struct http_request *q, const char *name);
+/* The parsed JSON body, an object; borrowed. */
+struct json_object *http_json(const struct http_request *q);
+
+/* ---- its answer: exactly one of these, at once or later ---- */
+/* body is a whole JSON text, moved out of b (left empty); NULL for 204. */
+void http_reply(struct http_request *q, int status, struct buf *body);
+/* The error of the contract; message and field NULL = the outcome's own. */
+void http_error(struct http_request *q, enum outcome o, const char *field,
+    const char *message);
+/* Nobody can say what became of it: close without an answer. */
+void http_abandon(struct http_request *q);
+/* Adds a header to the answer that follows. */
+void http_add_header(struct http_request *q, const char *name,
+    const char *value);
+
+/*
+ * The WebSocket handshake has been accepted (route GET /ws): gives up the
+ * connection.  Returns its descriptor, moved to a new number, and leaves the
+ * bytes that came behind the handshake in `early`; the request is gone.  The
+ * caller writes the 101 himself.  -1 when the peer is gone already.
+ */
+int http_take_over(struct http_request *q, struct buf *early);
+/* The peer's address as text, for the log. */
+const char *http_peer(const struct http_request *q);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of one worker process share. */
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../common/config.h"
+
+struct event_base;
+struct page;
+struct reader;
+struct submit;
+struct auth;
+struct http;
+struct bus;
+struct rooms;
+struct users;
+struct fanout;
+struct feeder;
+struct ws_list;
+
+struct worker {
+	struct event_base *base;
+	struct config config;
+	struct page *page;
+	unsigned slot;
+	int page_slot;
+	uint64_t incarnation;
+	bool draining;
+	struct reader *reader;	/* read-only database */
+	struct submit *submit;	/* operations at the writer */
+	struct auth *auth;	/* keys and tenants, cached */
+	struct http *http;	/* evhttp and the REST API */
+	struct bus *bus;	/* the hub: interest, attach, events */
+	struct rooms *rooms;	/* rooms with sockets here */
+	struct users *users;	/* users with sockets here */
+	struct feeder *feeder;	/* who is behind and gets pages */
+	struct ws_list *ws;	/* all WebSocket connections */
+};
+
+/* The role's main function: never returns before the process ends; the
+ * result is the exit status. */
+int worker_main(unsigned slot);
+
+#endif

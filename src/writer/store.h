@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All writes to the database.  Run by the writer process, or by an
+ * operator's command that has become the writer under the lock.  No SQLite
+ * type shows here: another engine can stand behind this header.
+ *
+ * Use: store_open, then per batch store_begin, store_apply for each
+ * operation, store_commit; then the replies may be sent and the events
+ * published, in this order.
+ */
+#ifndef WRITER_STORE_H
+#define WRITER_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../common/dsn.h"
+#include "../common/records.h"
+
+struct buf;
+struct store;
+
+/*
+ * Opens or creates the file, syncs what a crash left, runs migrations.  NULL
+ * with a sentence in err; a newer schema than the binary knows is refused.
+ */
+struct store *store_open(const struct dsn *dsn, char *err, size_t errsize);
+/* Checkpoints and closes. */
+void store_close(struct store *s);
+/* Newest schema version this binary knows. */
+unsigned store_schema_version(void);
+
+/* What happened to a whole batch. */
+enum store_result {
+	STORE_OK,
+	STORE_REFUSED,	/* rolled back, database sound: answer 503 to all */
+	STORE_FATAL	/* outcome unknown: the process must exit */
+};
+
+enum store_result store_begin(struct store *s)
+    __attribute__((warn_unused_result));
+/*
+ * Runs one operation record of the worker with that incarnation inside the
+ * batch: adds its REPLY record to `replies` and its PUBLISH records, if any,
+ * to `events` (finished, but to be sent only after the commit).  A repeat of
+ * an operation with a receipt only gets its old reply.  A logical refusal is
+ * a reply like any other.  STORE_REFUSED: the transaction is gone, every
+ * operation of the batch must be refused.
+ */
+enum store_result store_apply(struct store *s, uint64_t incarnation,
+    const struct wire_record *op, struct buf *replies, struct buf *events)
+    __attribute__((warn_unused_result));
+/* Writes the receipts' row, commits, syncs. */
+enum store_result store_commit(struct store *s)
+    __attribute__((warn_unused_result));
+void store_rollback(struct store *s);
+/* Number of the last committed batch. */
+uint64_t store_batch(const struct store *s);
+
+/* The worker has seen the replies to all operations below `low`; its
+ * receipts may go (with the next commit).  low UINT64_MAX: it is dead. */
+void store_confirm(struct store *s, uint64_t incarnation, uint64_t low);
+
+/* Between batches: checkpoints by the rules of doc/architecture.md. */
+void store_maintain(struct store *s);
+/* Bytes in the WAL. */
+uint64_t store_wal_bytes(const struct store *s);
+/* A write probe for /health after a refusal: true when it went through. */
+bool store_probe(struct store *s);
+
+#endif
