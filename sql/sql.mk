@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+# The migrations, oldest first; embedded in the program and installed to read.
+migrations = sql/0001_init.sql
+
+sql_generated = src/writer/migrations.gen.c
+CLEANFILES += $(sql_generated)
+EXTRA_DIST += $(migrations) sql/embed.sh
+sqldir = $(pkgdatadir)/sql
+sql_DATA = $(migrations)
+
+src/writer/migrations.gen.c: $(migrations) sql/embed.sh
+	$(AM_V_at)$(MKDIR_P) src/writer
+	$(AM_V_GEN)(cd $(srcdir) && AWK='$(AWK)' $(SHELL) sql/embed.sh \
+	    $(migrations)) >$@.new && mv $@.new $@

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* Which process this is, and whose main function it therefore runs. */
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/config.h"
+#include "common/proctitle.h"
+#include "master/master.h"
+#include "tool/tool.h"
+#include "worker/worker.h"
+#include "writer/writer.h"
+
+int
+main(int argc, char **argv)
+{
+	struct config c;
+	enum config_action action;
+	char err[512];
+	int first;
+
+	proctitle_init(argc, argv);
+	if (sodium_init() == -1)
+		return 1;
+	if (argc == 3 && !strcmp(argv[1], "--role"))
+		return strcmp(argv[2], "writer") ? 2 : writer_main();
+	if (argc == 5 && !strcmp(argv[1], "--role"))
+		return worker_main((unsigned)atoi(argv[4]));
+	if (config_load(&c, argc, argv, &action, &first, err, sizeof err))
+		return fprintf(stderr, "chatapi: %s\n", err), 2;
+	if (action == CONFIG_TOOL)
+		return tool_main(&c, argc - first, argv + first);
+	if (action == CONFIG_RUN)
+		return master_main(&c);
+	puts(action == CONFIG_HELP ? config_usage :
+	    action == CONFIG_VERSION ? "chatapi " PACKAGE_VERSION :
+	    "configuration is sound");
+	return 0;
+}
