@@ -20,10 +20,13 @@ enum json_check {
 	JSON_CHECK_SURROGATE,	/* \ud800..\udfff without its other half */
 	JSON_CHECK_NUMBER,	/* would not survive: an integer outside
 				 * int64/uint64, a real that overflows */
-	JSON_CHECK_DEPTH	/* more than depth_max nested */
+	JSON_CHECK_DEPTH,	/* more than depth_max nested */
+	JSON_CHECK_KEY		/* a member's name with \u0000, which json-c
+				 * would cut short */
 };
 
-/* Checks one JSON value with optional white space around it. */
+/* Checks one JSON value with optional white space around it; depth_max is
+ * at most 64. */
 enum json_check json_check(const char *s, size_t len, int depth_max);
 /* A sentence for the client: what is wrong. */
 const char *json_check_message(enum json_check);

@@ -8,6 +8,8 @@
 
 /* No overlong forms, no surrogates, nothing above U+10FFFF.  NUL is valid. */
 bool utf8_valid(const char *s, size_t len);
+/* Bytes (1 to 4) of the character that s begins with; 0 when it is none. */
+size_t utf8_sequence(const char *s, size_t len);
 /*
  * A tenant's own id for a user: 1 to 128 bytes of UTF-8 without control
  * characters (C0, DEL, C1).
