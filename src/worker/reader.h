@@ -70,11 +70,11 @@ struct reader_room {
 	uint64_t id;
 	uint64_t tenant;
 	char token[ID_TOKEN_SIZE];
-	uint8_t type;		/* enum room_type */
+	uint8_t type; /* enum room_type */
 	bool has_name;
 	struct str name;
-	struct str metadata;	/* JSON; empty = absent */
-	struct str dm_key;	/* empty = none */
+	struct str metadata; /* JSON; empty = absent */
+	struct str dm_key;   /* empty = none */
 	int64_t created_ms;
 	uint64_t last_seq;
 	uint64_t first_seq;
@@ -121,6 +121,19 @@ typedef bool reader_user_room_fn(const struct reader_user_room *u, void *arg);
 int reader_user_rooms(struct reader *r, uint64_t tenant, const char *user,
     size_t user_len, uint64_t after, unsigned limit, reader_user_room_fn *fn,
     void *arg);
+
+/* Where a room and one of its members stand, for a page of a feed.  0 when
+ * there is no such room. */
+struct reader_feed {
+	bool member;
+	uint64_t head;  /* last_seq */
+	uint64_t first; /* first_seq: lower ones were trimmed */
+	uint64_t rev;
+	uint64_t last_ack;
+	uint32_t members;
+};
+int reader_feed(struct reader *r, uint64_t room, const char *user,
+    size_t user_len, struct reader_feed *out);
 
 /*
  * For GET /rooms: the user's rooms by activity, newest first; only those

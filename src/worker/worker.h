@@ -17,8 +17,8 @@ struct http;
 struct bus;
 struct rooms;
 struct users;
-struct fanout;
 struct feeder;
+struct typing;
 struct ws_list;
 
 struct worker {
@@ -29,15 +29,16 @@ struct worker {
 	int page_slot;
 	uint64_t incarnation;
 	bool draining;
-	struct reader *reader;	/* read-only database */
-	struct submit *submit;	/* operations at the writer */
-	struct auth *auth;	/* keys and tenants, cached */
-	struct http *http;	/* evhttp and the REST API */
-	struct bus *bus;	/* the hub: interest, attach, events */
-	struct rooms *rooms;	/* rooms with sockets here */
-	struct users *users;	/* users with sockets here */
-	struct feeder *feeder;	/* who is behind and gets pages */
-	struct ws_list *ws;	/* all WebSocket connections */
+	struct reader *reader; /* read-only database */
+	struct submit *submit; /* operations at the writer */
+	struct auth *auth;     /* keys and tenants, cached */
+	struct http *http;     /* evhttp and the REST API */
+	struct bus *bus;       /* the hub: interest, attach, events */
+	struct rooms *rooms;   /* rooms with sockets here */
+	struct users *users;   /* users with sockets here */
+	struct feeder *feeder; /* who is behind and gets pages */
+	struct typing *typing; /* who types */
+	struct ws_list *ws;    /* all WebSocket connections */
 };
 
 /* The role's main function: never returns before the process ends; the

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Events from the bus to the sockets they concern.  One encoded frame an
+ * event, shared by all its recipients.
+ */
+#ifndef WORKER_FANOUT_H
+#define WORKER_FANOUT_H
+
+struct wire_record;
+struct worker;
+
+/* Runs one event record; -1 when it is malformed (fatal for a child). */
+int fanout_event(struct worker *w, const struct wire_record *rec);
+
+#endif

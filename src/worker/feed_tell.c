@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The frames that feeding produces: messages of a backlog, gaps, rooms
+ * joined and left, sync.complete and the answers to subscribe.  Runs in a
+ * worker; decides nothing about positions.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/mem.h"
+#include "feeder.h"
+#include "reader.h"
+#include "room_json.h"
+#include "worker.h"
+#include "ws_conn.h"
+
+struct subscribe {
+	struct subscribe *next;
+	bool has_target;
+	uint64_t target; /* head when it was first looked at */
+	size_t len;
+	char request_id[]; /* JSON text */
+};
+
+void
+feed_tell_message(struct ws_conn *c, const struct message *m, struct buf *text)
+{
+	struct buf own;
+
+	buf_clear(text);
+	message_json(text, m, MESSAGE_FRAME);
+	if (m->client_msg_id == NULL || m->sender_len != c->user->len ||
+	    memcmp(m->sender, c->user->name, m->sender_len) != 0) {
+		ws_conn_send_text(c, buf_head(text), text->len);
+		return;
+	}
+	buf_init(&own, FEEDER_TEXT_MAX);
+	message_json_own(&own, buf_head(text), text->len, m->client_msg_id,
+	    m->client_msg_id_len);
+	ws_conn_send_text(c, buf_head(&own), own.len);
+	buf_free(&own);
+}
+
+void
+feed_tell_gap(struct ws_conn *c, const struct feed *f, uint64_t to)
+{
+	struct buf b;
+
+	buf_init(&b, 512);
+	buf_addf(&b,
+	    "{\"type\":\"sync.gap\",\"room_id\":\"room_%s\","
+	    "\"from\":%llu,\"to\":%llu,\"reason\":\"retention\"}",
+	    f->room->token, (unsigned long long)(f->sent + 1),
+	    (unsigned long long)to);
+	ws_conn_send_text(c, buf_head(&b), b.len);
+	buf_free(&b);
+}
+
+bool
+feed_tell_joined(struct ws_conn *c, uint64_t id)
+{
+	struct reader_room room;
+	struct buf b;
+
+	if (reader_room_by_id(c->w->reader, id, &room) != 1)
+		return false;
+	buf_init(&b, 1024 * 1024);
+	buf_addf(&b,
+	    "{\"type\":\"room.joined\",\"room_id\":\"room_%s\","
+	    "\"room\":",
+	    room.token);
+	room_json(&b, &room);
+	buf_adds(&b, "}");
+	ws_conn_send_text(c, buf_head(&b), b.len);
+	buf_free(&b);
+	return true;
+}
+
+void
+feed_tell_left(struct ws_conn *c, const char *token)
+{
+	struct buf b;
+
+	buf_init(&b, 256);
+	buf_addf(&b, "{\"type\":\"room.left\",\"room_id\":\"room_%s\"}", token);
+	ws_conn_send_text(c, buf_head(&b), b.len);
+	buf_free(&b);
+}
+
+static void
+tell_head(struct buf *b, const struct feed *f, bool *first)
+{
+	buf_addf(b, "%s\"room_%s\":{\"seq\":%llu,\"rev\":%llu}",
+	    *first ? "" : ",", f->room->token, (unsigned long long)f->sent,
+	    (unsigned long long)f->rev);
+	*first = false;
+}
+
+void
+feed_sync_complete(struct ws_conn *c)
+{
+	struct feed *f;
+	struct buf b;
+	bool first = true;
+
+	if (c->synced || !c->listed || c->sync_left > 0)
+		return;
+	c->synced = true;
+	buf_init(&b, FEEDER_TEXT_MAX);
+	buf_adds(&b, "{\"type\":\"sync.complete\",\"heads\":{");
+	TAILQ_FOREACH(f, &c->feeds, in_conn)
+		tell_head(&b, f, &first);
+	TAILQ_FOREACH(f, &c->behind, in_conn)
+		tell_head(&b, f, &first);
+	buf_adds(&b, "}}");
+	ws_conn_send_text(c, buf_head(&b), b.len);
+	buf_free(&b);
+}
+
+void
+feed_subscribe(struct feed *f, bool has_after, uint64_t after,
+    struct str request_id)
+{
+	struct subscribe *s = mem_alloc(sizeof(*s) + request_id.len + 1);
+	struct subscribe **at = &f->subscribes;
+
+	s->len = request_id.len;
+	memcpy(s->request_id, request_id.p, request_id.len);
+	while (*at != NULL)
+		at = &(*at)->next;
+	*at = s;
+	if (has_after)
+		f->sent = after;
+	if (has_after || f->state == FEED_PAUSED) {
+		if (f->room->confirmed)
+			feed_set_state(f, FEED_BEHIND);
+		else
+			feed_set_state(f, FEED_WAITING);
+	}
+	if (f->state == FEED_LIVE)
+		feed_subscribes_answer(f);
+}
+
+void
+feed_unsubscribe(struct feed *f)
+{
+	feed_set_state(f, FEED_PAUSED);
+	feed_subscribes_answer(f);
+	if (f->syncing) {
+		f->syncing = false;
+		f->conn->sync_left--;
+		feed_sync_complete(f->conn);
+	}
+}
+
+void
+feed_subscribes_target(struct feed *f, uint64_t head)
+{
+	for (struct subscribe *s = f->subscribes; s != NULL; s = s->next) {
+		if (!s->has_target) {
+			s->has_target = true;
+			s->target = head;
+		}
+	}
+}
+
+/* Answers those that have been caught up, or will not be (paused). */
+void
+feed_subscribes_answer(struct feed *f)
+{
+	struct subscribe *s;
+
+	while ((s = f->subscribes) != NULL) {
+		struct buf b;
+		bool first = true;
+
+		if (f->state != FEED_LIVE && f->state != FEED_PAUSED &&
+		    !(s->has_target && f->sent >= s->target))
+			return;
+		buf_init(&b, 2048);
+		buf_adds(&b, "{\"type\":\"sync.complete\",\"heads\":{");
+		tell_head(&b, f, &first);
+		buf_adds(&b, "}");
+		if (s->len > 0)
+			buf_addf(&b, ",\"request_id\":%s", s->request_id);
+		buf_adds(&b, "}");
+		ws_conn_send_text(f->conn, buf_head(&b), b.len);
+		buf_free(&b);
+		f->subscribes = s->next;
+		free(s);
+	}
+}
+
+void
+feed_subscribes_drop(struct feed *f)
+{
+	struct subscribe *s;
+
+	while ((s = f->subscribes) != NULL) {
+		f->subscribes = s->next;
+		free(s);
+	}
+}

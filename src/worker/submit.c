@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Operations on their way through the writer: numbered, kept encoded until
+ * answered, handed again to the next writer when one dies.  Runs in a
+ * worker; never waits and never opens the database.
+ */
+#include "submit.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/buf.h"
+#include "../common/clock.h"
+#include "../common/link.h"
+#include "../common/log.h"
+#include "../common/mem.h"
+#include "../common/page.h"
+#include "worker.h"
+
+/* Most operations and bytes that may wait; more are refused as busy. */
+#define SUBMIT_OPS_MAX 16384
+#define SUBMIT_BYTES_MAX (64U * 1024 * 1024)
+/* How far numbers may run ahead of the oldest unanswered one. */
+#define SUBMIT_WINDOW_MAX 65536
+/* How long past its deadline an operation that a writer took may stay
+ * unanswered before its client is let go. */
+#define SUBMIT_GRACE_MS 5000
+
+struct submit_op {
+	uint64_t op;
+	uint64_t deadline_ms;
+	submit_cb *cb; /* NULL = cancelled */
+	void *arg;
+	bool handed; /* some writer may have seen it */
+	size_t len;
+	uint8_t record[];
+};
+
+struct submit {
+	struct worker *w;
+	struct link *link; /* NULL while there is no writer */
+	struct event *tick;
+	bool ticking;
+	struct buf scratch; /* the record under construction */
+	uint64_t next;      /* number of the next operation */
+	uint64_t low;       /* every one below is answered */
+	uint64_t begun_deadline_ms;
+	struct submit_op **ring; /* by number & (size - 1) */
+	size_t size;
+	unsigned pending;
+	size_t bytes;
+};
+
+static void submit_tick(evutil_socket_t fd, short what, void *arg);
+
+struct submit *
+submit_new(struct worker *w)
+{
+	struct submit *s = mem_alloc(sizeof(*s));
+
+	s->w = w;
+	s->next = 1;
+	s->low = 1;
+	s->size = 1024;
+	s->ring = mem_alloc(s->size * sizeof(struct submit_op *));
+	s->tick = event_new(w->base, -1, EV_PERSIST, submit_tick, s);
+	if (s->tick == NULL)
+		abort();
+	buf_init(&s->scratch, WIRE_RECORD_MAX + WIRE_HEADER);
+	return s;
+}
+
+void
+submit_free(struct submit *s)
+{
+	if (s == NULL)
+		return;
+	for (size_t i = 0; i < s->size; i++)
+		free(s->ring[i]);
+	free(s->ring);
+	link_free(s->link);
+	event_free(s->tick);
+	buf_free(&s->scratch);
+	free(s);
+}
+
+unsigned
+submit_pending(const struct submit *s)
+{
+	return s->pending;
+}
+
+struct buf *
+submit_begin(struct submit *s, struct op_head *h, uint64_t tenant)
+{
+	buf_clear(&s->scratch);
+	h->op = s->next;
+	h->low = s->low;
+	h->deadline_ms = clock_mono_ms() + SUBMIT_DEADLINE_MS;
+	h->tenant = tenant;
+	s->begun_deadline_ms = h->deadline_ms;
+	return &s->scratch;
+}
+
+static void
+submit_grow(struct submit *s)
+{
+	struct submit_op **ring;
+	size_t size = s->size * 2;
+
+	ring = mem_alloc(size * sizeof(struct submit_op *));
+	for (uint64_t n = s->low; n < s->next; n++)
+		ring[n & (size - 1)] = s->ring[n & (s->size - 1)];
+	free(s->ring);
+	s->ring = ring;
+	s->size = size;
+}
+
+/* Gives one operation to the writer, if there is one. */
+static void
+submit_hand(struct submit *s, struct submit_op *op)
+{
+	if (s->link == NULL)
+		return;
+	if (buf_add(link_out(s->link), op->record, op->len) == -1) {
+		/* The queue holds all that may be pending, so this is a
+		 * writer that has stopped reading; the deadline decides. */
+		log_error("writer queue full", "pending=%u", s->pending);
+		return;
+	}
+	op->handed = true;
+	link_push(s->link);
+}
+
+struct submit_op *
+submit_end(struct submit *s, submit_cb *cb, void *arg)
+{
+	struct submit_op *op;
+
+	if (s->scratch.failed || s->scratch.len == 0 ||
+	    s->pending >= SUBMIT_OPS_MAX ||
+	    s->bytes + s->scratch.len > SUBMIT_BYTES_MAX)
+		return NULL;
+	if (s->next - s->low >= s->size) {
+		if (s->size >= SUBMIT_WINDOW_MAX)
+			return NULL;
+		submit_grow(s);
+	}
+	op = mem_realloc(NULL, sizeof(*op) + s->scratch.len);
+	op->op = s->next++;
+	op->deadline_ms = s->begun_deadline_ms;
+	op->cb = cb;
+	op->arg = arg;
+	op->handed = false;
+	op->len = s->scratch.len;
+	memcpy(op->record, buf_head(&s->scratch), op->len);
+	s->ring[op->op & (s->size - 1)] = op;
+	s->pending++;
+	s->bytes += op->len;
+	if (!s->ticking) {
+		struct timeval second = { 1, 0 };
+
+		event_add(s->tick, &second);
+		s->ticking = true;
+	}
+	submit_hand(s, op);
+	return op;
+}
+
+void
+submit_cancel(struct submit_op *op)
+{
+	op->cb = NULL;
+}
+
+/* Takes the operation out and tells its owner. */
+static void
+submit_finish(struct submit *s, struct submit_op *op,
+    const struct rec_reply *reply)
+{
+	s->ring[op->op & (s->size - 1)] = NULL;
+	s->pending--;
+	s->bytes -= op->len;
+	while (s->low < s->next && s->ring[s->low & (s->size - 1)] == NULL)
+		s->low++;
+	if (op->cb != NULL)
+		op->cb(reply, op->arg);
+	free(op);
+}
+
+static int
+submit_record(struct link *l, const struct wire_record *rec, void *arg)
+{
+	struct submit *s = arg;
+	struct submit_op *op;
+	struct rec_reply reply;
+
+	(void)l;
+	if (rec->type != REC_REPLY || rec_reply_get(rec, &reply) == -1)
+		return -1;
+	if (reply.op < s->low || reply.op >= s->next)
+		return 0;
+	op = s->ring[reply.op & (s->size - 1)];
+	if (op != NULL)
+		submit_finish(s, op, &reply);
+	return 0;
+}
+
+static void
+submit_closed(struct link *l, int err, void *arg)
+{
+	struct submit *s = arg;
+
+	log_warn("writer gone", "err=%d pending=%u", err, s->pending);
+	link_free(l);
+	s->link = NULL;
+}
+
+static const struct link_ops submit_ops = {
+	.record = submit_record,
+	.closed = submit_closed,
+};
+
+void
+submit_set_writer(struct submit *s, int fd, uint64_t incarnation)
+{
+	link_free(s->link);
+	s->link = link_new(s->w->base, fd, 2 * SUBMIT_BYTES_MAX, &submit_ops,
+	    s);
+	log_debug("writer linked", "writer=%llu pending=%u",
+	    (unsigned long long)incarnation, s->pending);
+	if (s->link == NULL)
+		return;
+	for (uint64_t n = s->low; n < s->next; n++) {
+		struct submit_op *op = s->ring[n & (s->size - 1)];
+
+		if (op != NULL)
+			submit_hand(s, op);
+	}
+}
+
+/* Every second while something is pending: what nobody will answer any
+ * more. */
+static void
+submit_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct submit *s = arg;
+	uint64_t now = clock_mono_ms();
+	uint64_t end = s->next;
+
+	(void)fd;
+	(void)what;
+	page_set(s->w->page, s->w->page_slot, GAUGE_PENDING, s->pending);
+	for (uint64_t n = s->low; n < end; n++) {
+		struct submit_op *op = s->ring[n & (s->size - 1)];
+		struct rec_reply reply = { 0 };
+
+		if (op == NULL || now < op->deadline_ms)
+			continue;
+		if (op->handed && now < op->deadline_ms + SUBMIT_GRACE_MS)
+			continue;
+		reply.op = op->op;
+		reply.outcome = op->handed ? OUTCOME_UNKNOWN : OUTCOME_LATE;
+		submit_finish(s, op, &reply);
+	}
+	if (s->pending == 0) {
+		event_del(s->tick);
+		s->ticking = false;
+	}
+}

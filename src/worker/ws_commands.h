@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* What a client's frames ask for: one table of types and their handlers. */
+#ifndef WORKER_WS_COMMANDS_H
+#define WORKER_WS_COMMANDS_H
+
+#include <stddef.h>
+
+#include "../common/outcome.h"
+#include "../common/records.h"
+
+struct ws_conn;
+
+#define WS_CONTENT_MAX (16 * 1024)
+#define WS_META_MAX (16 * 1024)
+
+/* Runs one text message, valid UTF-8: answers, or an error frame. */
+void ws_commands_run(struct ws_conn *c, const char *text, size_t len);
+/* The connection goes: nobody waits for its operations any more. */
+void ws_commands_cancel(struct ws_conn *c);
+
+#endif
