@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of settings and the readers of their values: what config.c and
+ * config_file.c share.  Nobody else needs it.
+ */
+#ifndef COMMON_CONFIG_VALUES_H
+#define COMMON_CONFIG_VALUES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct config;
+
+enum config_setting_id {
+	SETTING_LISTEN_ADDR,
+	SETTING_DATABASE_DSN,
+	SETTING_LOG_LEVEL,
+	SETTING_WORKERS,
+	SETTING_DEFAULT_RATE_LIMIT,
+	SETTING_MASTER_API_KEY,
+	SETTING_ALLOWED_ORIGINS,
+	SETTING_WS_MAX_CONNECTIONS_PER_USER,
+	SETTING_SHUTDOWN_DRAIN_TIMEOUT,
+	SETTING_RETRY_MAX_ATTEMPTS,
+	SETTING_RETRY_INTERVAL,
+	CONFIG_SETTINGS
+};
+
+/* One value on its way into the config. */
+struct config_value {
+	struct config *config;
+	const char *text; /* NULL = unset, and there is no default */
+	char why[256];    /* `allowed`, unless parse knows better */
+};
+
+struct config_setting {
+	const char *name;     /* in the environment; lower case in the file */
+	int flag;             /* as getopt_long() returns it, or 0 */
+	const char *fallback; /* text of the default, NULL = none */
+	const char *allowed;  /* the end of "… is not allowed: " */
+	bool secret;          /* its value is never shown */
+	int (*parse)(struct config_value *v); /* 0 or -1 */
+};
+
+extern const struct config_setting config_settings[CONFIG_SETTINGS];
+
+/* What one setting's text is and who said so; both owned, NULL = unset. */
+struct config_origin {
+	char *text;
+	char *source; /* "flag -w", "environment WORKERS", "FILE:12" */
+};
+
+/* Copies both; what was there before gives way. */
+void config_origin_set(struct config_origin *o, const char *text,
+    const char *source);
+void config_origins_free(struct config_origin origins[CONFIG_SETTINGS]);
+
+/*
+ * Reads `key = value` lines into the origins; an empty value unsets.  0, or
+ * -1 with a sentence that begins with the file and line in err.
+ */
+int config_file_read(const char *path,
+    struct config_origin origins[CONFIG_SETTINGS], char *err, size_t errsize)
+    __attribute__((warn_unused_result));
+
+#endif
