@@ -7,4 +7,10 @@ command -v "$MANDOC" >/dev/null 2>&1 || {
 	echo "mandoc is missing (Debian package: mandoc)"
 	exit 77
 }
-exec "$MANDOC" -Tlint -Wstyle "$top_srcdir"/man/*.8
+# Whether the pages referred to are installed says nothing about ours.
+said=$("$MANDOC" -Tlint -Wstyle "$top_srcdir"/man/*.8 2>&1 |
+    grep -v -e 'referenced manual not found' -e 'outdated mandoc.db')
+[ -z "$said" ] || {
+	printf '%s\n' "$said"
+	exit 1
+}
