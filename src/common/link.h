@@ -57,6 +57,9 @@ size_t link_queued(const struct link *l);
 /* Throws away all unsent bytes that do not belong to a record already
  * partly written, and clears `failed`. */
 void link_drop_queue(struct link *l);
+/* The same for those records only of which drop() says so. */
+void link_drop_records(struct link *l,
+    bool (*drop)(const struct wire_record *rec));
 
 /*
  * Passes a descriptor with the record that has just been added (SCM_RIGHTS);
@@ -67,8 +70,12 @@ void link_send_fd(struct link *l, int fd);
  * caller's; -1 when there is none. */
 int link_take_fd(struct link *l);
 
-/* Stops and resumes reading (back-pressure). */
+/* Stops and resumes reading (back-pressure).  Records already read wait too,
+ * from the one behind the record whose callback paused the link. */
 void link_pause(struct link *l, bool paused);
+/* Hands over at once all that has come and can be read without waiting: for
+ * an owner who knows that the peer is gone.  `closed` is not called. */
+void link_drain(struct link *l);
 
 /*
  * Without a loop (operator's commands): writes everything, then reads until

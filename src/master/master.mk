@@ -1,2 +1,9 @@
 # SPDX-License-Identifier: MIT
 master_sources =
+
+# What every process has at its end of the bus.
+common_sources += \
+	src/common/link.c src/common/link.h \
+	src/common/loop.c src/common/loop.h \
+	src/common/proctitle.c src/common/proctitle.h \
+	src/common/unix_sock.c src/common/unix_sock.h
