@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* What the server's processes cost, read from /proc. */
+#ifndef BENCH_PROC_H
+#define BENCH_PROC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define PROC_MAX 80 /* a master, a writer and 64 workers fit */
+#define PROC_NAME_SIZE 40
+
+struct proc_one {
+	pid_t pid;
+	char name[PROC_NAME_SIZE]; /* as ps shows it */
+	double cpu;                /* seconds, utime + stime */
+	uint64_t switches;         /* voluntary, all threads */
+	uint64_t pss_kb;           /* only after proc_memory() */
+};
+
+struct proc_set {
+	unsigned n;
+	struct proc_one p[PROC_MAX];
+};
+
+/*
+ * Samples the master and its children.  0, or -1 when the master is gone.
+ * master 0 = no server is measured: an empty set.
+ */
+int proc_sample(pid_t master, struct proc_set *s);
+/* Adds the proportional set size of each; walks page tables, so it is kept
+ * out of measured windows. */
+int proc_memory(struct proc_set *s);
+
+double proc_cpu(const struct proc_set *s);
+uint64_t proc_switches(const struct proc_set *s);
+uint64_t proc_pss_kb(const struct proc_set *s);
+/* True when both name the same processes: none died in between. */
+bool proc_same(const struct proc_set *a, const struct proc_set *b);
+
+#endif
