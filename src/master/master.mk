@@ -8,3 +8,8 @@ common_sources += \
 	src/common/loop.c src/common/loop.h \
 	src/common/proctitle.c src/common/proctitle.h \
 	src/common/unix_sock.c src/common/unix_sock.h
+
+master_sources += \
+	src/master/hub.c src/master/hub.h \
+	src/master/lock.c src/master/lock.h \
+	src/master/presence.c src/master/presence.h
