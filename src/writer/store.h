@@ -34,8 +34,8 @@ unsigned store_schema_version(void);
 /* What happened to a whole batch. */
 enum store_result {
 	STORE_OK,
-	STORE_REFUSED,	/* rolled back, database sound: answer 503 to all */
-	STORE_FATAL	/* outcome unknown: the process must exit */
+	STORE_REFUSED, /* rolled back, database sound: answer 503 to all */
+	STORE_FATAL    /* outcome unknown: the process must exit */
 };
 
 enum store_result store_begin(struct store *s)
@@ -57,16 +57,23 @@ enum store_result store_commit(struct store *s)
 void store_rollback(struct store *s);
 /* Number of the last committed batch. */
 uint64_t store_batch(const struct store *s);
+/* Messages stored by it. */
+unsigned store_batch_messages(const struct store *s);
 
 /* The worker has seen the replies to all operations below `low`; its
  * receipts may go (with the next commit).  low UINT64_MAX: it is dead. */
 void store_confirm(struct store *s, uint64_t incarnation, uint64_t low);
+/* Workers that have not shown up since the start are dead. */
+void store_forget_absent(struct store *s);
 
 /* Between batches: checkpoints by the rules of doc/architecture.md. */
 void store_maintain(struct store *s);
 /* Bytes in the WAL. */
 uint64_t store_wal_bytes(const struct store *s);
-/* A write probe for /health after a refusal: true when it went through. */
-bool store_probe(struct store *s);
+/* Checkpoints run so far. */
+uint64_t store_checkpoints(const struct store *s);
+/* A write probe for /health after a refusal: an empty batch. */
+enum store_result store_probe(struct store *s)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -1,2 +1,21 @@
 # SPDX-License-Identifier: MIT
-writer_sources =
+writer_sources = \
+	src/writer/checkpoint.c \
+	src/writer/commit.c \
+	src/writer/commit.h \
+	src/writer/migrate.c \
+	src/writer/migrations.h \
+	src/writer/queue.c \
+	src/writer/queue.h \
+	src/writer/receipts.c \
+	src/writer/receipts.h \
+	src/writer/store.c \
+	src/writer/store.h \
+	src/writer/store_int.h \
+	src/writer/store_member.c \
+	src/writer/store_message.c \
+	src/writer/store_room.c \
+	src/writer/store_sql.c \
+	src/writer/store_tenant.c \
+	src/writer/writer.c \
+	src/writer/writer.h

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the store's files share behind store.h: the connection, its prepared
+ * statements and what is kept in memory of rooms and tenants.  Only files
+ * named store*.c, migrate.c and checkpoint.c include it; nothing outside
+ * them sees an SQLite type.
+ */
+#ifndef WRITER_STORE_INT_H
+#define WRITER_STORE_INT_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "../common/buf.h"
+#include "../common/ids.h"
+#include "../common/records.h"
+#include "store.h"
+
+/* Their text is in store_sql.c. */
+enum store_sql {
+	SQL_BEGIN,
+	SQL_COMMIT,
+	SQL_ROLLBACK,
+	SQL_SAVEPOINT,
+	SQL_RELEASE,
+	SQL_ROLLBACK_TO,
+	SQL_BATCH_ALL,
+	SQL_BATCH_READ,
+	SQL_BATCH_INSERT,
+	SQL_BATCH_DELETE,
+	SQL_ROOM_BY_TOKEN,
+	SQL_ROOM_BY_DM_KEY,
+	SQL_ROOM_INSERT,
+	SQL_HEAD_INSERT,
+	SQL_HEAD_UPDATE,
+	SQL_MEMBER,
+	SQL_MEMBER_INSERT,
+	SQL_MEMBER_ROLE,
+	SQL_MEMBER_ACK,
+	SQL_MEMBER_DELETE,
+	SQL_MESSAGE_INSERT,
+	SQL_MESSAGE_BY_CLIENT_ID,
+	SQL_TENANT,
+	SQL_TENANT_BY_PUBLIC_ID,
+	SQL_TENANT_INSERT,
+	SQL_TENANT_LIST,
+	SQL_KEY_INSERT,
+	SQL_KEY_REVOKE,
+	SQL_KEY_LIST,
+	SQL_KEY_USED,
+	SQL_COUNT
+};
+
+/* A room as the current batch sees it. */
+struct room {
+	struct room *next; /* hash chain */
+	struct room *dirty_next;
+	uint64_t id;
+	uint64_t tenant;
+	uint64_t last_seq;
+	uint64_t first_seq;
+	uint64_t rev;
+	uint64_t activity;
+	uint32_t members;
+	uint8_t type; /* enum room_type */
+	bool dirty;   /* its room_head is written at the commit */
+	char token[ID_TOKEN_SIZE];
+};
+
+struct rooms_cache {
+	struct room **slots; /* power of two; NULL while empty */
+	size_t size;
+	size_t count;
+	struct room *dirty;
+};
+
+/* Positive answers only: these users are members of these rooms. */
+#define MEMBER_CACHE_SLOTS 8192
+struct member_slot {
+	uint64_t room; /* 0 = empty */
+	uint8_t len;
+	char user[119]; /* longer ids are not cached */
+};
+
+struct tenant_entry {
+	uint64_t id; /* 0 = empty */
+	bool disabled;
+};
+#define TENANT_CACHE_SLOTS 1024
+
+struct receipts;
+
+struct store {
+	sqlite3 *db;
+	sqlite3_stmt *stmt[SQL_COUNT];
+	char *path;
+	int err;           /* extended code of the last failure */
+	uint64_t n;        /* last committed batch */
+	int64_t ms;        /* never goes back, also over restarts */
+	uint64_t mono_ms;  /* when the batch began */
+	unsigned index;    /* messages in this batch */
+	unsigned messages; /* messages in the last committed one */
+	bool active;       /* between store_begin and its end */
+	bool changed;      /* the batch has something to commit */
+	struct rooms_cache rooms;
+	struct member_slot *members; /* MEMBER_CACHE_SLOTS */
+	struct tenant_entry tenants[TENANT_CACHE_SLOTS];
+	struct receipts *receipts;
+	struct buf text; /* JSON under construction */
+	struct buf old;  /* a receipts blob being searched */
+	uint64_t old_n;  /* of which batch; 0 = none */
+	struct str users[EVENT_USERS_MAX];
+	uint64_t keys[EVENT_USERS_MAX + 1];
+	/* checkpoint.c */
+	uint64_t wal_frames; /* as of the last commit */
+	uint64_t wal_tried;  /* frames at the last checkpoint */
+	uint64_t restart_ms; /* when RESTART was last tried */
+	uint64_t checkpoints;
+};
+
+/* One operation while it is applied. */
+struct op_ctx {
+	struct op_head head;
+	uint64_t incarnation;
+	struct rec_reply reply; /* op filled in; outcome OK, all else 0 */
+	struct buf *events;
+	bool changed; /* it wrote something: needs a receipt */
+};
+
+/*
+ * Applies one operation.  0 with ctx->reply filled in, also when it was
+ * refused; -1 when the database failed (s->err).  Publishes only after its
+ * last statement went through.
+ */
+typedef int store_op_fn(struct store *s, const struct wire_record *op,
+    struct op_ctx *ctx);
+store_op_fn store_send, store_ack, store_room_create, store_members_add,
+    store_member_remove, store_tenant_create, store_tenant_list,
+    store_tenant_show, store_key_add, store_key_revoke, store_key_list,
+    store_key_used;
+
+/* Sets the outcome of a refusal; returns 0 for the caller to return. */
+int store_refuse(struct op_ctx *ctx, enum outcome o);
+
+static inline bool
+str_same(struct str a, struct str b)
+{
+	return a.len == b.len && memcmp(a.p, b.p, a.len) == 0;
+}
+
+/* ---- store_sql.c ---- */
+/* The prepared statement; NULL when it cannot be made (s->err). */
+sqlite3_stmt *sql_get(struct store *s, enum store_sql id);
+/* 1 a row (reset it when done with it), 0 done and reset, -1 failed and
+ * reset (s->err, logged unless it is a constraint). */
+int sql_step(struct store *s, sqlite3_stmt *st);
+/* A statement without parameters or rows. */
+int sql_run(struct store *s, enum store_sql id);
+/* Text of start-up and maintenance; -1 with s->err. */
+int sql_exec(struct store *s, const char *text);
+/* One integer from a PRAGMA or SELECT; -1 with s->err. */
+int sql_int(struct store *s, const char *text, int64_t *out);
+void sql_bind_str(sqlite3_stmt *st, int i, struct str v);
+/* NULL for an empty one. */
+void sql_bind_opt(sqlite3_stmt *st, int i, struct str v);
+void sql_bind_u64(sqlite3_stmt *st, int i, uint64_t v);
+void sql_finalize(struct store *s);
+
+/* ---- store_room.c ---- */
+/*
+ * The room with that token, of that tenant.  1 found, 0 not, -1 failed.
+ * Valid until the batch ends.
+ */
+int store_room_get(struct store *s, uint64_t tenant, struct str token,
+    struct room **out);
+/* Its head is to be written at the commit. */
+void store_room_dirty(struct store *s, struct room *r);
+/* Writes the heads of all rooms that changed. */
+int store_rooms_flush(struct store *s);
+/* Forgets everything: a batch was rolled back, or there is too much. */
+void store_rooms_reset(struct store *s);
+/* Between batches: keeps the memory bounded. */
+void store_rooms_trim(struct store *s);
+
+/* ---- store_member.c ---- */
+struct member {
+	uint8_t role;
+	uint64_t last_ack;
+};
+/* 1 a member, 0 not, -1 failed. */
+int store_member_get(struct store *s, uint64_t room, struct str user,
+    struct member *m);
+/* The same without details, from memory where possible. */
+int store_member_is(struct store *s, uint64_t room, struct str user);
+/* 1 inserted, 0 was there already, -1 failed. */
+int store_member_insert(struct store *s, const struct room *r, struct str user,
+    uint8_t role, uint64_t last_ack);
+/* He was removed; a batch was rolled back. */
+void store_member_forget(struct store *s, uint64_t room, struct str user);
+void store_members_reset(struct store *s);
+/* Publishes JOINED or LEFT for the first nusers of s->users. */
+void store_member_event(struct store *s, struct op_ctx *ctx,
+    enum record_type type, const struct room *r, uint64_t head,
+    uint32_t nusers);
+
+/* ---- store_tenant.c ---- */
+/* OUTCOME_OK, TENANT_NOT_FOUND or TENANT_DISABLED; -1 failed. */
+int store_tenant_check(struct store *s, uint64_t tenant);
+void store_tenants_reset(struct store *s);
+
+/* ---- migrate.c ---- */
+/* 0, or -1 with a sentence in err. */
+int store_migrate(struct store *s, char *err, size_t errsize);
+
+/* ---- checkpoint.c ---- */
+/* Syncs what recovery found, before anybody may see it. */
+int store_checkpoint_start(struct store *s, char *err, size_t errsize);
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every SQL text of the writer's operations, prepared at first use and kept.
+ * Runs in the writer (or a tool that took its place).  Decides nothing.
+ */
+#include "../common/log.h"
+#include "store_int.h"
+
+static const char *const sql_text[SQL_COUNT] = {
+	[SQL_BEGIN] = "BEGIN IMMEDIATE",
+	[SQL_COMMIT] = "COMMIT",
+	[SQL_ROLLBACK] = "ROLLBACK",
+	[SQL_SAVEPOINT] = "SAVEPOINT op",
+	[SQL_RELEASE] = "RELEASE op",
+	[SQL_ROLLBACK_TO] = "ROLLBACK TO op",
+	[SQL_BATCH_ALL] = "SELECT n, ms, receipts FROM batch ORDER BY n",
+	[SQL_BATCH_READ] = "SELECT receipts FROM batch WHERE n = ?1",
+	[SQL_BATCH_INSERT] =
+	    "INSERT INTO batch (n, ms, receipts) VALUES (?1, ?2, ?3)",
+	[SQL_BATCH_DELETE] = "DELETE FROM batch WHERE n BETWEEN ?1 AND ?2",
+	[SQL_ROOM_BY_TOKEN] =
+	    "SELECT r.id, r.tenant, r.type, h.last_seq, h.first_seq, h.rev,"
+	    " h.activity, h.members"
+	    " FROM room r JOIN room_head h ON h.room = r.id"
+	    " WHERE r.token = ?1",
+	[SQL_ROOM_BY_DM_KEY] = "SELECT id, token FROM room INDEXED BY room_dm"
+			       " WHERE tenant = ?1 AND dm_key = ?2",
+	[SQL_ROOM_INSERT] =
+	    "INSERT INTO room (tenant, token, type, name, metadata, dm_key,"
+	    " created_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[SQL_HEAD_INSERT] =
+	    "INSERT INTO room_head (room, last_seq, first_seq, rev, activity,"
+	    " members) VALUES (?1, 0, 1, 0, ?2, ?3)",
+	[SQL_HEAD_UPDATE] =
+	    "UPDATE room_head SET last_seq = ?2, rev = ?3, activity = ?4,"
+	    " members = ?5 WHERE room = ?1",
+	[SQL_MEMBER] = "SELECT role, last_ack FROM member"
+		       " WHERE room = ?1 AND user = ?2",
+	[SQL_MEMBER_INSERT] =
+	    "INSERT OR IGNORE INTO member (room, user, tenant, role,"
+	    " joined_ms, last_ack) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[SQL_MEMBER_ROLE] =
+	    "UPDATE member SET role = ?3 WHERE room = ?1 AND user = ?2",
+	[SQL_MEMBER_ACK] =
+	    "UPDATE member SET last_ack = ?3 WHERE room = ?1 AND user = ?2",
+	[SQL_MEMBER_DELETE] =
+	    "DELETE FROM member WHERE room = ?1 AND user = ?2",
+	[SQL_MESSAGE_INSERT] =
+	    "INSERT INTO message (room, seq, sender, content, meta,"
+	    " created_ms, client_msg_id, hash)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[SQL_MESSAGE_BY_CLIENT_ID] =
+	    "SELECT seq, created_ms, hash"
+	    " FROM message INDEXED BY message_client"
+	    " WHERE room = ?1 AND sender = ?2 AND client_msg_id = ?3",
+	[SQL_TENANT] = "SELECT disabled FROM tenant WHERE id = ?1",
+	[SQL_TENANT_BY_PUBLIC_ID] =
+	    "SELECT id, public_id, name, created_ms, disabled, rate_limit"
+	    " FROM tenant WHERE public_id = ?1",
+	[SQL_TENANT_INSERT] = "INSERT INTO tenant (public_id, name, created_ms)"
+			      " VALUES (?1, ?2, ?3)",
+	[SQL_TENANT_LIST] =
+	    "SELECT id, public_id, name, created_ms, disabled, rate_limit"
+	    " FROM tenant WHERE id > ?1 ORDER BY id LIMIT ?2",
+	[SQL_KEY_INSERT] =
+	    "INSERT INTO api_key (public_id, tenant, hash, created_ms)"
+	    " VALUES (?1, ?2, ?3, ?4)",
+	[SQL_KEY_REVOKE] =
+	    "UPDATE api_key SET revoked_ms = ?3"
+	    " WHERE public_id = ?1 AND tenant = ?2 AND revoked_ms IS NULL",
+	[SQL_KEY_LIST] =
+	    "SELECT public_id, created_ms, last_used_ms FROM api_key"
+	    " WHERE tenant = ?1 AND revoked_ms IS NULL AND public_id > ?2"
+	    " ORDER BY public_id LIMIT ?3",
+	[SQL_KEY_USED] = "UPDATE api_key SET last_used_ms = ?3 WHERE id = ?1"
+			 " AND tenant = ?2 AND ifnull(last_used_ms, 0) < ?3",
+};
+
+static void
+sql_failed(struct store *s)
+{
+	s->err = sqlite3_extended_errcode(s->db);
+	if ((s->err & 0xff) != SQLITE_CONSTRAINT)
+		log_error("database failed", "code=%d text=\"%s\"", s->err,
+		    sqlite3_errmsg(s->db));
+}
+
+sqlite3_stmt *
+sql_get(struct store *s, enum store_sql id)
+{
+	if (s->stmt[id] == NULL &&
+	    sqlite3_prepare_v3(s->db, sql_text[id], -1,
+		SQLITE_PREPARE_PERSISTENT, &s->stmt[id], NULL) != SQLITE_OK)
+		sql_failed(s);
+	return s->stmt[id];
+}
+
+int
+sql_step(struct store *s, sqlite3_stmt *st)
+{
+	int rc = sqlite3_step(st);
+
+	if (rc == SQLITE_ROW)
+		return 1;
+	if (rc != SQLITE_DONE)
+		sql_failed(s);
+	(void)sqlite3_reset(st);
+	return rc == SQLITE_DONE ? 0 : -1;
+}
+
+int
+sql_run(struct store *s, enum store_sql id)
+{
+	sqlite3_stmt *st = sql_get(s, id);
+
+	return st == NULL || sql_step(s, st) != 0 ? -1 : 0;
+}
+
+int
+sql_exec(struct store *s, const char *text)
+{
+	if (sqlite3_exec(s->db, text, NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	sql_failed(s);
+	return -1;
+}
+
+int
+sql_int(struct store *s, const char *text, int64_t *out)
+{
+	sqlite3_stmt *st;
+	int result = -1;
+
+	if (sqlite3_prepare_v2(s->db, text, -1, &st, NULL) != SQLITE_OK) {
+		sql_failed(s);
+		return -1;
+	}
+	if (sqlite3_step(st) == SQLITE_ROW) {
+		*out = sqlite3_column_int64(st, 0);
+		result = 0;
+	} else
+		sql_failed(s);
+	sqlite3_finalize(st);
+	return result;
+}
+
+void
+sql_bind_str(sqlite3_stmt *st, int i, struct str v)
+{
+	(void)sqlite3_bind_text(st, i, v.len > 0 ? v.p : "", (int)v.len,
+	    SQLITE_STATIC);
+}
+
+void
+sql_bind_opt(sqlite3_stmt *st, int i, struct str v)
+{
+	if (v.len == 0)
+		(void)sqlite3_bind_null(st, i);
+	else
+		sql_bind_str(st, i, v);
+}
+
+void
+sql_bind_u64(sqlite3_stmt *st, int i, uint64_t v)
+{
+	(void)sqlite3_bind_int64(st, i, (sqlite3_int64)v);
+}
+
+void
+sql_finalize(struct store *s)
+{
+	for (int i = 0; i < SQL_COUNT; i++) {
+		sqlite3_finalize(s->stmt[i]);
+		s->stmt[i] = NULL;
+	}
+}
