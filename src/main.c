@@ -15,6 +15,9 @@
 int
 main(int argc, char **argv)
 {
+	static const char *const say[] = { [CONFIG_HELP] = config_usage,
+		[CONFIG_VERSION] = "chatapi " PACKAGE_VERSION,
+		[CONFIG_CHECK] = "the configuration is sound" };
 	struct config c;
 	enum config_action action;
 	char err[512];
@@ -23,18 +26,14 @@ main(int argc, char **argv)
 	proctitle_init(argc, argv);
 	if (sodium_init() == -1)
 		return 1;
-	if (argc == 3 && !strcmp(argv[1], "--role"))
-		return strcmp(argv[2], "writer") ? 2 : writer_main();
-	if (argc == 5 && !strcmp(argv[1], "--role"))
-		return worker_main((unsigned)atoi(argv[4]));
-	if (config_load(&c, argc, argv, &action, &first, err, sizeof err))
+	if (argc > 2 && strcmp(argv[1], "--role") == 0)
+		return argc == 5 ? worker_main(atoi(argv[4])) : writer_main();
+	if (config_load(&c, argc, argv, &action, &first, err, sizeof(err)))
 		return fprintf(stderr, "chatapi: %s\n", err), 2;
-	if (action == CONFIG_TOOL)
-		return tool_main(&c, argc - first, argv + first);
 	if (action == CONFIG_RUN)
 		return master_main(&c);
-	puts(action == CONFIG_HELP ? config_usage :
-	    action == CONFIG_VERSION ? "chatapi " PACKAGE_VERSION :
-	    "configuration is sound");
-	return 0;
+	if (action == CONFIG_TOOL)
+		return tool_main(&c, argc - first, argv + first);
+	config_free(&c);
+	return puts(say[action]) == EOF;
 }

@@ -7,9 +7,9 @@
 #define WRITER_MIGRATIONS_H
 
 struct migration {
-	unsigned version;	/* user_version after it; rises by one from 1 */
-	const char *name;	/* file name without ".sql" */
-	const char *sql;	/* statements, run in one transaction */
+	unsigned version; /* user_version after it; rises by one from 1 */
+	const char *name; /* file name without ".sql" */
+	const char *sql;  /* statements, run in one transaction */
 };
 
 extern const struct migration migrations[];
