@@ -1,2 +1,9 @@
 # SPDX-License-Identifier: MIT
-tool_sources =
+tool_sources = \
+	src/tool/tool.c \
+	src/tool/tool.h \
+	src/tool/tool_int.h \
+	src/tool/tool_key.c \
+	src/tool/tool_print.c \
+	src/tool/tool_submit.c \
+	src/tool/tool_tenant.c

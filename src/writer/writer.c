@@ -18,6 +18,7 @@
 #include "../common/config.h"
 #include "../common/link.h"
 #include "../common/log.h"
+#include "../common/loop.h"
 #include "../common/page.h"
 #include "../common/proctitle.h"
 #include "../common/records.h"
@@ -231,11 +232,11 @@ writer_main(void)
 	(void)mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
 	(void)mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);
 	if (sodium_init() == -1 ||
-	    (w.page = page_attach(CHILD_FD_PAGE)) == NULL ||
-	    (w.base = event_base_new()) == NULL) {
+	    (w.page = page_attach(CHILD_FD_PAGE)) == NULL) {
 		log_error("writer cannot start", NULL);
 		return 1;
 	}
+	w.base = loop_new();
 	w.bus = link_new(w.base, CHILD_FD_BUS, BUS_QUEUE_MAX, &writer_bus_ops,
 	    &w);
 	w.heartbeat = event_new(w.base, -1, EV_PERSIST, writer_on_heartbeat,
