@@ -80,12 +80,14 @@ buf_added(struct buf *b, size_t len)
 int
 buf_add(struct buf *b, const void *p, size_t len)
 {
-	char *to = buf_reserve(b, len);
+	char *to;
 
+	if (len == 0)
+		return b->failed ? -1 : 0;
+	to = buf_reserve(b, len);
 	if (to == NULL)
 		return -1;
-	if (len > 0)
-		memcpy(to, p, len);
+	memcpy(to, p, len);
 	b->len += len;
 	return 0;
 }

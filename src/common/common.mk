@@ -13,3 +13,36 @@ common_sources += \
 	src/common/json_text.c src/common/json_text.h \
 	src/common/rate.c src/common/rate.h \
 	src/common/utf8.c src/common/utf8.h
+
+# Memory, time, the log.
+common_sources += \
+	src/common/buf.c src/common/buf.h \
+	src/common/clock.c src/common/clock.h \
+	src/common/log.c src/common/log.h \
+	src/common/mem.c src/common/mem.h
+
+# What crosses processes.
+common_sources += \
+	src/common/link.c src/common/link.h src/common/link_int.h \
+	src/common/link_read.c \
+	src/common/link_write.c \
+	src/common/unix_sock.c src/common/unix_sock.h \
+	src/common/page.c src/common/page.h \
+	src/common/records.h \
+	src/common/records_bus.c \
+	src/common/records_event.c \
+	src/common/records_fields.c src/common/records_fields.h \
+	src/common/records_op.c \
+	src/common/wire.c src/common/wire.h
+
+# Ids, keys and what all parts say alike.
+common_sources += \
+	src/common/ids.c src/common/ids.h \
+	src/common/key.c src/common/key.h \
+	src/common/message.c src/common/message.h \
+	src/common/outcome.c src/common/outcome.h
+
+# The process.
+common_sources += \
+	src/common/loop.c src/common/loop.h \
+	src/common/proctitle.c src/common/proctitle.h

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* The JSON forms of a message.  Pure; run by the writer and the workers. */
+#include "message.h"
+
+#include "buf.h"
+#include "json_text.h"
+
+static void
+message_tail(struct buf *b, const struct message *m)
+{
+	if (m->rev > 0) {
+		buf_add(b, ",\"rev\":", 7);
+		buf_add_u64(b, m->rev);
+	}
+	if (m->edited_ms != 0 && m->deleted_ms == 0) {
+		buf_add(b, ",\"edited_at\":", 13);
+		json_text_time(b, m->edited_ms);
+	}
+	if (m->deleted_ms != 0) {
+		buf_add(b, ",\"deleted_at\":", 14);
+		json_text_time(b, m->deleted_ms);
+	}
+	buf_add(b, "}", 1);
+}
+
+void
+message_json(struct buf *b, const struct message *m, enum message_form form)
+{
+	char id[ID_MESSAGE_SIZE];
+
+	id_message(id, m->room_token, m->created_ms, m->seq);
+	if (form == MESSAGE_FRAME)
+		buf_adds(b, "{\"type\":\"message\",\"room_id\":\"room_");
+	else
+		buf_adds(b, "{\"room_id\":\"room_");
+	buf_add(b, m->room_token, ID_TOKEN_LEN);
+	buf_adds(b, "\",\"message_id\":\"");
+	buf_add(b, id, ID_MESSAGE_SIZE - 1);
+	buf_adds(b, "\",\"seq\":");
+	buf_add_u64(b, m->seq);
+	buf_adds(b, ",\"sender_id\":");
+	json_text_string(b, m->sender, m->sender_len);
+	if (m->deleted_ms == 0) {
+		buf_adds(b, ",\"content\":");
+		json_text_string(b, m->content, m->content_len);
+		if (m->meta != NULL && m->meta_len > 0) {
+			buf_adds(b, ",\"meta\":");
+			buf_add(b, m->meta, m->meta_len);
+		}
+	}
+	buf_adds(b, ",\"created_at\":");
+	json_text_time(b, m->created_ms);
+	message_tail(b, m);
+}
+
+void
+message_json_own(struct buf *b, const char *text, size_t len,
+    const char *client_msg_id, size_t client_msg_id_len)
+{
+	buf_add(b, text, len - 1);
+	buf_adds(b, ",\"client_msg_id\":");
+	json_text_string(b, client_msg_id, client_msg_id_len);
+	buf_add(b, "}", 1);
+}

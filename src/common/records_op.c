@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/* Operation records and their reply: worker or tool to writer.  Pure. */
+#include <string.h>
+
+#include "records_fields.h"
+
+#define OP_CONTENT_MAX (64 * 1024)
+#define OP_JSON_MAX (64 * 1024)
+#define OP_CLIENT_MSG_ID_MAX 128
+#define REPLY_TEXT_MAX (512 * 1024)
+
+static void
+head_put(struct buf *b, const struct op_head *h)
+{
+	wire_put_u64(b, h->op);
+	wire_put_u64(b, h->low);
+	wire_put_u64(b, h->deadline_ms);
+	wire_put_u64(b, h->tenant);
+}
+
+static void
+head_get(struct wire_reader *rd, struct op_head *h)
+{
+	h->op = wire_get_u64(rd);
+	h->low = wire_get_u64(rd);
+	h->deadline_ms = wire_get_u64(rd);
+	h->tenant = wire_get_u64(rd);
+}
+
+int
+rec_op_head_get(const struct wire_record *w, struct op_head *h)
+{
+	struct wire_reader rd;
+
+	if (w->type < REC_OP_SEND || w->type > REC_OP_KEY_USED)
+		return -1;
+	wire_reader_init(&rd, w);
+	head_get(&rd, h);
+	return rd.bad ? -1 : 0;
+}
+
+static void
+fixed_get(struct wire_reader *rd, uint8_t *out, size_t len)
+{
+	const uint8_t *p = wire_get_bytes(rd, len);
+
+	if (p != NULL)
+		memcpy(out, p, len);
+	else
+		memset(out, 0, len);
+}
+
+int
+rec_op_send_put(struct buf *b, const struct rec_op_send *r)
+{
+	size_t at = wire_begin(b, REC_OP_SEND);
+
+	head_put(b, &r->h);
+	field_put(b, r->room);
+	field_put(b, r->sender);
+	field_put(b, r->client_msg_id);
+	field_put(b, r->content);
+	field_put(b, r->meta);
+	wire_put_bytes(b, r->hash, CONTENT_HASH_SIZE);
+	return wire_end(b, at);
+}
+
+int
+rec_op_send_get(const struct wire_record *w, struct rec_op_send *r)
+{
+	struct wire_reader rd;
+
+	if (!field_open(w, REC_OP_SEND, &rd))
+		return -1;
+	head_get(&rd, &r->h);
+	r->room = field_get_token_str(&rd);
+	r->sender = field_get(&rd, 1, FIELD_USER_MAX);
+	r->client_msg_id = field_get(&rd, 0, OP_CLIENT_MSG_ID_MAX);
+	r->content = field_get(&rd, 1, OP_CONTENT_MAX);
+	r->meta = field_get(&rd, 0, OP_JSON_MAX);
+	fixed_get(&rd, r->hash, CONTENT_HASH_SIZE);
+	return field_close(&rd);
+}
+
+int
+rec_op_ack_put(struct buf *b, const struct rec_op_ack *r)
+{
+	size_t at = wire_begin(b, REC_OP_ACK);
+
+	head_put(b, &r->h);
+	wire_put_u64(b, r->conn);
+	wire_put_u64(b, r->seq);
+	field_put(b, r->room);
+	field_put(b, r->user);
+	return wire_end(b, at);
+}
+
+int
+rec_op_ack_get(const struct wire_record *w, struct rec_op_ack *r)
+{
+	struct wire_reader rd;
+
+	if (!field_open(w, REC_OP_ACK, &rd))
+		return -1;
+	head_get(&rd, &r->h);
+	r->conn = wire_get_u64(&rd);
+	r->seq = wire_get_u64(&rd);
+	r->room = field_get_token_str(&rd);
+	r->user = field_get(&rd, 1, FIELD_USER_MAX);
+	return field_close(&rd);
+}
+
+int
+rec_op_room_create_put(struct buf *b, const struct rec_op_room_create *r)
+{
+	size_t at = wire_begin(b, REC_OP_ROOM_CREATE);
+
+	head_put(b, &r->h);
+	wire_put_u8(b, r->type);
+	field_put(b, r->creator);
+	wire_put_u8(b, r->has_name);
+	field_put(b, r->name);
+	field_put(b, r->metadata);
+	field_put_users(b, r->list, r->nusers);
+	return wire_end(b, at);
+}
+
+int
+rec_op_room_create_get(const struct wire_record *w,
+    struct rec_op_room_create *r)
+{
+	struct wire_reader rd;
+
+	if (!field_open(w, REC_OP_ROOM_CREATE, &rd))
+		return -1;
+	head_get(&rd, &r->h);
+	r->type = wire_get_u8(&rd);
+	if (r->type < ROOM_DM || r->type > ROOM_CHANNEL)
+		rd.bad = true;
+	r->creator = field_get(&rd, 0, FIELD_USER_MAX);
+	r->has_name = field_get_bool(&rd);
+	r->name = field_get(&rd, 0, FIELD_NAME_MAX);
+	r->metadata = field_get(&rd, 0, OP_JSON_MAX);
+	r->users = field_get_users(&rd, &r->nusers);
+	r->list = NULL;
+	return field_close(&rd);
+}
+
+bool
+rec_op_room_create_next(const struct rec_op_room_create *r, size_t *at,
+    struct str *user)
+{
+	return field_next_user(r->users, r->nusers, at, user);
+}
+
+int
+rec_op_members_add_put(struct buf *b, const struct rec_op_members_add *r)
+{
+	size_t at = wire_begin(b, REC_OP_MEMBERS_ADD);
+
+	head_put(b, &r->h);
+	wire_put_u8(b, r->role);
+	field_put(b, r->room);
+	field_put(b, r->actor);
+	field_put_users(b, r->list, r->nusers);
+	return wire_end(b, at);
+}
+
+int
+rec_op_members_add_get(const struct wire_record *w,
+    struct rec_op_members_add *r)
+{
+	struct wire_reader rd;
+
+	if (!field_open(w, REC_OP_MEMBERS_ADD, &rd))
+		return -1;
+	head_get(&rd, &r->h);
+	r->role = wire_get_u8(&rd);
+	if (r->role > MEMBER_UNCHANGED)
+		rd.bad = true;
+	r->room = field_get_token_str(&rd);
+	r->actor = field_get(&rd, 0, FIELD_USER_MAX);
+	r->users = field_get_users(&rd, &r->nusers);
+	r->list = NULL;
+	return field_close(&rd);
+}
+
+bool
+rec_op_members_add_next(const struct rec_op_members_add *r, size_t *at,
+    struct str *user)
+{
+	return field_next_user(r->users, r->nusers, at, user);
+}
+
+int
+rec_op_member_remove_put(struct buf *b, const struct rec_op_member_remove *r)
+{
+	size_t at = wire_begin(b, REC_OP_MEMBER_REMOVE);
+
+	head_put(b, &r->h);
+	field_put(b, r->room);
+	field_put(b, r->actor);
+	field_put(b, r->user);
+	return wire_end(b, at);
+}
+
+int
+rec_op_member_remove_get(const struct wire_record *w,
+    struct rec_op_member_remove *r)
+{
+	struct wire_reader rd;
+
+	if (!field_open(w, REC_OP_MEMBER_REMOVE, &rd))
+		return -1;
+	head_get(&rd, &r->h);
+	r->room = field_get_token_str(&rd);
+	r->actor = field_get(&rd, 0, FIELD_USER_MAX);
+	r->user = field_get(&rd, 1, FIELD_USER_MAX);
+	return field_close(&rd);
+}
+
+int
+rec_op_tenant_create_put(struct buf *b, const struct rec_op_tenant_create *r)
+{
+	size_t at = wire_begin(b, REC_OP_TENANT_CREATE);
+
+	head_put(b, &r->h);
+	field_put(b, r->name);
+	wire_put_bytes(b, r->key_hash, KEY_HASH_SIZE);
+	return wire_end(b, at);
+}
+
+int
+rec_op_tenant_create_get(const struct wire_record *w,
+    struct rec_op_tenant_create *r)
+{
+	struct wire_reader rd;
+
+	if (!field_open(w, REC_OP_TENANT_CREATE, &rd))
+		return -1;
+	head_get(&rd, &r->h);
+	r->name = field_get(&rd, 1, FIELD_NAME_MAX);
+	fixed_get(&rd, r->key_hash, KEY_HASH_SIZE);
+	return field_close(&rd);
+}
+
+static bool
+admin_type(uint8_t type)
+{
+	switch (type) {
+	case REC_OP_TENANT_LIST:
+	case REC_OP_TENANT_SHOW:
+	case REC_OP_KEY_ADD:
+	case REC_OP_KEY_REVOKE:
+	case REC_OP_KEY_LIST:
+		return true;
+	default:
+		return false;
+	}
+}
+
+int
+rec_op_admin_put(struct buf *b, enum record_type type,
+    const struct rec_op_admin *r)
+{
+	size_t at = wire_begin(b, (uint8_t)type);
+
+	head_put(b, &r->h);
+	field_put(b, r->a);
+	field_put(b, r->b);
+	wire_put_bytes(b, r->key_hash, KEY_HASH_SIZE);
+	return wire_end(b, at);
+}
+
+int
+rec_op_admin_get(const struct wire_record *w, struct rec_op_admin *r)
+{
+	struct wire_reader rd;
+
+	if (!admin_type(w->type))
+		return -1;
+	wire_reader_init(&rd, w);
+	head_get(&rd, &r->h);
+	r->a = field_get(&rd, 0, FIELD_NAME_MAX);
+	r->b = field_get(&rd, 0, FIELD_NAME_MAX);
+	fixed_get(&rd, r->key_hash, KEY_HASH_SIZE);
+	return field_close(&rd);
+}
+
+int
+rec_op_key_used_put(struct buf *b, const struct rec_op_key_used *r)
+{
+	size_t at = wire_begin(b, REC_OP_KEY_USED);
+
+	head_put(b, &r->h);
+	wire_put_u64(b, r->key);
+	wire_put_u64(b, r->unix_ms);
+	return wire_end(b, at);
+}
+
+int
+rec_op_key_used_get(const struct wire_record *w, struct rec_op_key_used *r)
+{
+	struct wire_reader rd;
+
+	if (!field_open(w, REC_OP_KEY_USED, &rd))
+		return -1;
+	head_get(&rd, &r->h);
+	r->key = wire_get_u64(&rd);
+	r->unix_ms = wire_get_u64(&rd);
+	return field_close(&rd);
+}
+
+int
+rec_reply_put(struct buf *b, const struct rec_reply *r)
+{
+	size_t at = wire_begin(b, REC_REPLY);
+
+	wire_put_u64(b, r->op);
+	wire_put_u8(b, r->outcome);
+	wire_put_u64(b, r->room);
+	wire_put_u64(b, r->seq);
+	wire_put_u64(b, r->ms);
+	field_put(b, r->text);
+	return wire_end(b, at);
+}
+
+int
+rec_reply_get(const struct wire_record *w, struct rec_reply *r)
+{
+	struct wire_reader rd;
+
+	if (!field_open(w, REC_REPLY, &rd))
+		return -1;
+	r->op = wire_get_u64(&rd);
+	r->outcome = wire_get_u8(&rd);
+	if (r->outcome >= OUTCOME_LAST)
+		rd.bad = true;
+	r->room = wire_get_u64(&rd);
+	r->seq = wire_get_u64(&rd);
+	r->ms = wire_get_u64(&rd);
+	r->text = field_get(&rd, 0, REPLY_TEXT_MAX);
+	return field_close(&rd);
+}
