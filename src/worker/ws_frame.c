@@ -7,6 +7,7 @@
  */
 #include "ws_frame.h"
 
+#include <limits.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <string.h>
@@ -143,8 +144,8 @@ ws_frame_parse(struct ws_codec *c, uint8_t *p, size_t len, size_t payload_max,
 	    (payload > payload_max || c->message_len > payload_max - payload))
 		return -WS_CLOSE_TOO_BIG;
 	header = (size_t)n + MASK_SIZE;
-	/* A limit near SIZE_MAX must not wrap the sum. */
-	if (payload > SIZE_MAX / 2)
+	/* A huge limit must not wrap the sum. */
+	if (payload > LONG_MAX - header)
 		return -WS_CLOSE_TOO_BIG;
 	*need = header + (size_t)payload;
 	if (len < *need)
