@@ -201,9 +201,10 @@ int rec_event_message_get(const struct wire_record *w,
 
 /*
  * Users became members (a new room, or added): keys = theirs.  Each starts
- * at last_ack.  LEFT: users were removed at head: keys = theirs.
+ * at last_ack.  LEFT: users were removed at head: keys = theirs.  A list of
+ * a request has 1,000 at most; the creator of a room comes on top.
  */
-#define EVENT_USERS_MAX 1000
+#define EVENT_USERS_MAX 1001
 struct rec_event_members {
 	uint64_t n;
 	uint64_t tenant;

@@ -40,6 +40,24 @@ const char *http_query(const struct http_request *q, const char *name);
 const char *http_header(const struct http_request *q, const char *name);
 /* The parsed JSON body, an object; borrowed. */
 struct json_object *http_json(const struct http_request *q);
+/*
+ * Who is calling, by X-API-Key and X-User-Id; for the route that looks
+ * itself.  OUTCOME_OK, or a refusal for http_error() with its field and
+ * sentence.
+ */
+enum outcome http_identify(struct http_request *q, struct caller *who,
+    const char **field, const char **why);
+/* GET of HTTP/1.1. */
+bool http_is_upgradable(const struct http_request *q);
+/* Memory for the handler while the answer is awaited: size <= 512 bytes,
+ * zeroed, gone with the request; and the same memory again. */
+void *http_scratch(struct http_request *q, size_t size);
+void *http_scratch_get(struct http_request *q);
+/*
+ * An empty buffer for the answer's JSON text; it keeps its memory between
+ * requests.  Good until the handler returns or answers.
+ */
+struct buf *http_body(struct http_request *q);
 
 /* ---- its answer: exactly one of these, at once or later ---- */
 /* body is a whole JSON text, moved out of b (left empty); NULL for 204. */
@@ -47,6 +65,9 @@ void http_reply(struct http_request *q, int status, struct buf *body);
 /* The error of the contract; message and field NULL = the outcome's own. */
 void http_error(struct http_request *q, enum outcome o, const char *field,
     const char *message);
+/* The same with a status and code of its own. */
+void http_refuse(struct http_request *q, int status, const char *code,
+    const char *field, const char *message);
 /* Nobody can say what became of it: close without an answer. */
 void http_abandon(struct http_request *q);
 /* Adds a header to the answer that follows. */

@@ -50,6 +50,8 @@ struct reader_tenant {
 int reader_key(struct reader *r, const uint8_t hash[KEY_HASH_SIZE],
     uint64_t *key_id, struct reader_tenant *t);
 int reader_tenant(struct reader *r, uint64_t id, struct reader_tenant *t);
+/* That key exists and is not revoked. */
+int reader_key_alive(struct reader *r, uint64_t key_id);
 
 struct reader_tenant_row {
 	char public_id[ID_TOKEN_SIZE];
@@ -60,7 +62,8 @@ struct reader_tenant_row {
 	uint32_t rate_limit;
 };
 /* In order of creation, after the tenant with that internal id (0 = from the
- * start).  fn returns false to stop.  *last = internal id of the last row. */
+ * start).  fn returns false to stop.  *last = internal id of the last row
+ * that fn returned true for. */
 typedef bool reader_tenant_fn(const struct reader_tenant_row *t, void *arg);
 int reader_tenants(struct reader *r, uint64_t after, unsigned limit,
     reader_tenant_fn *fn, void *arg, uint64_t *last);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* The handlers of the REST API, one api_….c a resource; see route.c. */
+#ifndef WORKER_API_H
+#define WORKER_API_H
+
+struct http_request;
+
+void api_health(struct http_request *q);
+
+void api_tenants_list(struct http_request *q);
+void api_tenants_create(struct http_request *q);
+
+void api_rooms_list(struct http_request *q);
+void api_rooms_create(struct http_request *q);
+void api_rooms_get(struct http_request *q);
+
+void api_members_list(struct http_request *q);
+void api_members_add(struct http_request *q);
+void api_members_remove(struct http_request *q);
+
+void api_messages_list(struct http_request *q);
+void api_messages_send(struct http_request *q);
+void api_messages_get(struct http_request *q);
+
+void api_acks_post(struct http_request *q);
+
+#endif

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker's read-only connection: opening, snapshots, tenants and keys.
+ * Never writes and never checkpoints.
+ */
+#include "reader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/log.h"
+#include "../common/mem.h"
+#include "reader_int.h"
+
+/* A reader is kept waiting only by a writer that recovers the log. */
+#define BUSY_MS_MAX 500
+#define CACHE_KIB 2048
+#define TEXT_MAX ((size_t)64 * 1024)
+
+#define ROOM_COLUMNS \
+	"r.id, r.tenant, r.token, r.type, r.name, r.metadata, r.dm_key, " \
+	"r.created_ms, h.last_seq, h.first_seq, h.rev, h.activity, " \
+	"h.members "
+#define ROOM_FROM "FROM room r JOIN room_head h ON h.room = r.id "
+
+static const char *const sql[READER_SQL_LAST] = {
+	[READER_BEGIN] = "BEGIN",
+	[READER_COMMIT] = "COMMIT",
+	[READER_BATCH] = "SELECT max(n) FROM batch",
+	[READER_EPOCH] = "SELECT epoch FROM state WHERE id = 1",
+	[READER_KEY] = "SELECT k.id, t.id, t.public_id, t.disabled, "
+		       "t.rate_limit FROM api_key k "
+		       "JOIN tenant t ON t.id = k.tenant "
+		       "WHERE k.hash = ?1 AND k.revoked_ms IS NULL",
+	[READER_KEY_ALIVE] = "SELECT 1 FROM api_key "
+			     "WHERE id = ?1 AND revoked_ms IS NULL",
+	[READER_TENANT] = "SELECT id, public_id, disabled, rate_limit "
+			  "FROM tenant WHERE id = ?1",
+	[READER_TENANTS] = "SELECT id, public_id, name, created_ms, "
+			   "disabled, rate_limit FROM tenant "
+			   "WHERE id > ?1 ORDER BY id LIMIT ?2",
+	[READER_ROOM] = "SELECT " ROOM_COLUMNS ROOM_FROM "WHERE r.token = ?1",
+	[READER_ROOM_BY_ID] = "SELECT " ROOM_COLUMNS ROOM_FROM
+			      "WHERE r.id = ?1",
+	[READER_MEMBER] = "SELECT role, joined_ms, last_ack FROM member "
+			  "WHERE room = ?1 AND user = ?2",
+	[READER_MEMBERS] = "SELECT user, role, joined_ms FROM member "
+			   "WHERE room = ?1 AND user > ?2 "
+			   "ORDER BY user LIMIT ?3",
+	[READER_USER_ROOMS] =
+	    "SELECT m.room, r.token, r.type, m.last_ack, h.last_seq, "
+	    "h.first_seq, h.rev, h.members "
+	    "FROM member m JOIN room_head h ON h.room = m.room "
+	    "JOIN room r ON r.id = m.room "
+	    "WHERE m.tenant = ?1 AND m.user = ?2 AND m.room > ?3 "
+	    "ORDER BY m.room LIMIT ?4",
+	/* Sorted on the narrow rows; the wide ones are read one by one. */
+	[READER_ROOMS_OF_USER] =
+	    "SELECT m.room, m.last_ack "
+	    "FROM member m JOIN room_head h ON h.room = m.room "
+	    "WHERE m.tenant = ?1 AND m.user = ?2 "
+	    "AND (h.activity, h.room) < (?3, ?4) "
+	    "ORDER BY h.activity DESC, h.room DESC LIMIT ?5",
+	[READER_ROOMS_OF_TENANT] = "SELECT id, 0 FROM room "
+				   "WHERE tenant = ?1 AND id < ?2 "
+				   "ORDER BY id DESC LIMIT ?3",
+	[READER_MESSAGES_AFTER] = "SELECT " READER_MESSAGE_COLUMNS
+				  " FROM message "
+				  "WHERE room = ?1 AND seq > ?2 "
+				  "ORDER BY seq LIMIT ?3",
+	/* Where the page begins is known without sorting: seqs are dense. */
+	[READER_MESSAGES_BEFORE] =
+	    "SELECT * FROM (SELECT " READER_MESSAGE_COLUMNS " FROM message "
+	    "WHERE room = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3) "
+	    "ORDER BY seq",
+	[READER_MESSAGE] = "SELECT " READER_MESSAGE_COLUMNS " FROM message "
+			   "WHERE room = ?1 AND seq = ?2",
+};
+
+static void
+reader_log(struct reader *r, const char *what)
+{
+	log_error(what, "err=%d msg=\"%s\"", sqlite3_extended_errcode(r->db),
+	    sqlite3_errmsg(r->db));
+}
+
+sqlite3_stmt *
+reader_statement(struct reader *r, enum reader_sql which)
+{
+	sqlite3_stmt **s = &r->statements[which];
+
+	if (*s == NULL &&
+	    sqlite3_prepare_v3(r->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT,
+		s, NULL) != SQLITE_OK) {
+		reader_log(r, "cannot prepare a query");
+		*s = NULL;
+	}
+	return *s;
+}
+
+int
+reader_step(struct reader *r, sqlite3_stmt *s)
+{
+	switch (sqlite3_step(s)) {
+	case SQLITE_ROW:
+		return 1;
+	case SQLITE_DONE:
+		return 0;
+	default:
+		reader_log(r, "query failed");
+		return -1;
+	}
+}
+
+int
+reader_reset(sqlite3_stmt *s, int result)
+{
+	sqlite3_reset(s);
+	sqlite3_clear_bindings(s);
+	return result;
+}
+
+void
+reader_bind_text(sqlite3_stmt *s, int i, const char *p, size_t len)
+{
+	sqlite3_bind_text(s, i, len > 0 ? p : "", (int)len, SQLITE_STATIC);
+}
+
+struct str
+reader_column(sqlite3_stmt *s, int i)
+{
+	struct str out;
+
+	out.p = (const char *)sqlite3_column_text(s, i);
+	out.len = (size_t)sqlite3_column_bytes(s, i);
+	if (out.p == NULL)
+		out = (struct str){ "", 0 };
+	return out;
+}
+
+void
+reader_column_token(sqlite3_stmt *s, int i, char out[ID_TOKEN_SIZE])
+{
+	struct str t = reader_column(s, i);
+
+	if (t.len > ID_TOKEN_LEN)
+		t.len = ID_TOKEN_LEN;
+	memcpy(out, t.p, t.len);
+	out[t.len] = '\0';
+}
+
+struct reader *
+reader_open(const char *path, uint32_t busy_timeout_ms)
+{
+	struct reader *r = mem_alloc(sizeof(*r));
+	char pragma[64];
+
+	buf_init(&r->text, TEXT_MAX);
+	/* One thread: no mutexes, no accounting.  Too late in a process that
+	 * has opened a database before, and then harmless. */
+	sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	snprintf(pragma, sizeof(pragma), "PRAGMA cache_size = -%d", CACHE_KIB);
+	if (sqlite3_open_v2(path, &r->db,
+		SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,
+		NULL) != SQLITE_OK ||
+	    sqlite3_busy_timeout(r->db,
+		busy_timeout_ms < BUSY_MS_MAX ? (int)busy_timeout_ms :
+						BUSY_MS_MAX) != SQLITE_OK ||
+	    sqlite3_exec(r->db, "PRAGMA query_only = 1", NULL, NULL, NULL) !=
+		SQLITE_OK ||
+	    sqlite3_exec(r->db, pragma, NULL, NULL, NULL) != SQLITE_OK) {
+		if (r->db != NULL)
+			reader_log(r, "cannot open the database");
+		reader_close(r);
+		return NULL;
+	}
+	sqlite3_db_config(r->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_db_config(r->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	sqlite3_wal_autocheckpoint(r->db, 0);
+	return r;
+}
+
+void
+reader_close(struct reader *r)
+{
+	if (r == NULL)
+		return;
+	for (size_t i = 0; i < READER_SQL_LAST; i++)
+		sqlite3_finalize(r->statements[i]);
+	sqlite3_close(r->db);
+	buf_free(&r->text);
+	free(r);
+}
+
+/* Runs a statement without rows. */
+static int
+reader_run(struct reader *r, enum reader_sql which)
+{
+	sqlite3_stmt *s = reader_statement(r, which);
+
+	return s == NULL ? -1 : reader_reset(s, reader_step(r, s));
+}
+
+int
+reader_begin(struct reader *r, uint64_t *n)
+{
+	sqlite3_stmt *s = reader_statement(r, READER_BATCH);
+
+	*n = 0;
+	if (s == NULL || reader_run(r, READER_BEGIN) != 0)
+		return -1;
+	/* The snapshot begins with the first read, not with BEGIN. */
+	if (reader_step(r, s) == 1) {
+		*n = (uint64_t)sqlite3_column_int64(s, 0);
+		return reader_reset(s, 0);
+	}
+	reader_reset(s, -1);
+	reader_end(r);
+	return -1;
+}
+
+void
+reader_end(struct reader *r)
+{
+	/* Without it the snapshot would stay and hold up checkpoints. */
+	if (reader_run(r, READER_COMMIT) != 0 && !sqlite3_get_autocommit(r->db))
+		sqlite3_exec(r->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+int
+reader_epoch(struct reader *r, char out[33])
+{
+	sqlite3_stmt *s = reader_statement(r, READER_EPOCH);
+	int rc;
+
+	if (s == NULL)
+		return -1;
+	rc = reader_step(r, s);
+	if (rc == 1) {
+		struct str epoch = reader_column(s, 0);
+		size_t len = epoch.len < 32 ? epoch.len : 32;
+
+		memcpy(out, epoch.p, len);
+		out[len] = '\0';
+	}
+	return reader_reset(s, rc);
+}
+
+/* Columns id, public_id, disabled, rate_limit from `at` on. */
+static void
+tenant_row(sqlite3_stmt *s, int at, struct reader_tenant *t)
+{
+	int64_t rate = sqlite3_column_int64(s, at + 3);
+
+	t->id = (uint64_t)sqlite3_column_int64(s, at);
+	reader_column_token(s, at + 1, t->public_id);
+	t->disabled = sqlite3_column_int(s, at + 2) != 0;
+	t->has_rate_limit = sqlite3_column_type(s, at + 3) != SQLITE_NULL;
+	t->rate_limit = (uint32_t)rate;
+}
+
+int
+reader_key(struct reader *r, const uint8_t hash[KEY_HASH_SIZE],
+    uint64_t *key_id, struct reader_tenant *t)
+{
+	sqlite3_stmt *s = reader_statement(r, READER_KEY);
+	int rc;
+
+	if (s == NULL)
+		return -1;
+	sqlite3_bind_blob(s, 1, hash, KEY_HASH_SIZE, SQLITE_STATIC);
+	rc = reader_step(r, s);
+	if (rc == 1) {
+		*key_id = (uint64_t)sqlite3_column_int64(s, 0);
+		tenant_row(s, 1, t);
+	}
+	return reader_reset(s, rc);
+}
+
+int
+reader_key_alive(struct reader *r, uint64_t key_id)
+{
+	sqlite3_stmt *s = reader_statement(r, READER_KEY_ALIVE);
+
+	if (s == NULL)
+		return -1;
+	sqlite3_bind_int64(s, 1, (sqlite3_int64)key_id);
+	return reader_reset(s, reader_step(r, s));
+}
+
+int
+reader_tenant(struct reader *r, uint64_t id, struct reader_tenant *t)
+{
+	sqlite3_stmt *s = reader_statement(r, READER_TENANT);
+	int rc;
+
+	if (s == NULL)
+		return -1;
+	sqlite3_bind_int64(s, 1, (sqlite3_int64)id);
+	rc = reader_step(r, s);
+	if (rc == 1)
+		tenant_row(s, 0, t);
+	return reader_reset(s, rc);
+}
+
+int
+reader_tenants(struct reader *r, uint64_t after, unsigned limit,
+    reader_tenant_fn *fn, void *arg, uint64_t *last)
+{
+	sqlite3_stmt *s = reader_statement(r, READER_TENANTS);
+	int rc, found = 0;
+
+	if (s == NULL)
+		return -1;
+	sqlite3_bind_int64(s, 1, (sqlite3_int64)after);
+	sqlite3_bind_int64(s, 2, limit);
+	while ((rc = reader_step(r, s)) == 1) {
+		struct reader_tenant_row t;
+		int64_t rate = sqlite3_column_int64(s, 5);
+
+		found = 1;
+		reader_column_token(s, 1, t.public_id);
+		t.name = reader_column(s, 2);
+		t.created_ms = sqlite3_column_int64(s, 3);
+		t.disabled = sqlite3_column_int(s, 4) != 0;
+		t.has_rate_limit = sqlite3_column_type(s, 5) != SQLITE_NULL;
+		t.rate_limit = (uint32_t)rate;
+		if (!fn(&t, arg))
+			break;
+		*last = (uint64_t)sqlite3_column_int64(s, 0);
+	}
+	return reader_reset(s, rc == -1 ? -1 : found);
+}
