@@ -22,3 +22,22 @@ worker_sources += \
 	src/worker/reader_rooms.c \
 	src/worker/route.c src/worker/route.h \
 	src/worker/ws_upgrade.c src/worker/ws_upgrade.h
+
+# The process, its WebSockets and what feeds them.
+worker_sources += \
+	src/worker/bus.c src/worker/bus.h \
+	src/worker/fanout.c src/worker/fanout.h \
+	src/worker/feed.c src/worker/feed.h src/worker/feeder.h \
+	src/worker/feed_tell.c \
+	src/worker/fields.c src/worker/fields.h \
+	src/worker/reader_feed.c \
+	src/worker/room_json.c src/worker/room_json.h \
+	src/worker/rooms.c src/worker/rooms.h \
+	src/worker/submit.c src/worker/submit.h \
+	src/worker/typing.c src/worker/typing.h \
+	src/worker/users.c src/worker/users.h \
+	src/worker/worker.c src/worker/worker.h src/worker/worker_start.h \
+	src/worker/ws_commands.c src/worker/ws_commands.h \
+	src/worker/ws_conn.c src/worker/ws_conn.h \
+	src/worker/ws_list.c src/worker/ws_list.h \
+	src/worker/ws_out.c src/worker/ws_out.h
