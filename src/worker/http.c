@@ -90,7 +90,7 @@ request_id_sane(const char *s)
 {
 	size_t len = strspn(s,
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	    "abcdefghijklmnopqrstuvwxyz0123456789._-");
+	    "abcdefghijklmnopqrstuvwxyz0123456789._:+/=-");
 
 	return len >= 1 && len <= HTTP_REQUEST_ID_MAX && s[len] == '\0';
 }
@@ -137,7 +137,8 @@ request_guard(struct http_request *q)
 		.bodyless = q->method == ROUTE_HEAD ||
 		    (q->method == ROUTE_OTHER &&
 			q->req->type != EVHTTP_REQ_OPTIONS),
-		.nul = q->c->nul,
+		.nul = q->c->scan.nul,
+		.chunks = q->c->scan.lost,
 		.nheaders = q->nheaders,
 		.headers = q->headers,
 	};

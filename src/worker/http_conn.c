@@ -58,33 +58,6 @@ conn_phase(struct http_conn *c, enum http_phase phase)
 		c->since_ms = clock_mono_ms();
 }
 
-/* Looks for the blank line; true when these bytes hold it. */
-static bool
-scan_bytes(struct http_conn *c, const char *p, size_t len)
-{
-	while (len > 0) {
-		const char *nl = memchr(p, '\n', len);
-		size_t n = nl != NULL ? (size_t)(nl - p) : len;
-
-		if (n > 0) {
-			if (c->line_len == 0)
-				c->line_first = p[0];
-			c->line_len += n;
-			if (memchr(p, '\0', n) != NULL)
-				c->nul = true;
-		}
-		if (nl == NULL)
-			break;
-		if (c->line_len == 0 ||
-		    (c->line_len == 1 && c->line_first == '\r'))
-			return true;
-		c->line_len = 0;
-		p += n + 1;
-		len -= n + 1;
-	}
-	return false;
-}
-
 static void
 conn_scan(struct http_conn *c, struct evbuffer *in, size_t from)
 {
@@ -98,23 +71,21 @@ conn_scan(struct http_conn *c, struct evbuffer *in, size_t from)
 			return;
 		n = evbuffer_peek(in, -1, &at, v, 8);
 		for (int i = 0; i < n && i < 8; i++) {
-			if (scan_bytes(c, v[i].iov_base, v[i].iov_len)) {
-				conn_phase(c, HTTP_BODY);
-				return;
-			}
+			http_scan_bytes(&c->scan, v[i].iov_base, v[i].iov_len,
+			    HTTP_BODY_MAX);
 			from += v[i].iov_len;
 		}
 		if (n <= 0)
 			return;
 	}
+	if (c->phase == HTTP_HEADERS && c->scan.state != HTTP_SCAN_HEADERS)
+		conn_phase(c, HTTP_BODY);
 }
 
 static void
 conn_begin(struct http_conn *c)
 {
-	c->line_len = 0;
-	c->line_first = '\0';
-	c->nul = false;
+	http_scan_begin(&c->scan);
 	conn_phase(c, HTTP_HEADERS);
 }
 
@@ -128,7 +99,8 @@ conn_input_cb(struct evbuffer *in, const struct evbuffer_cb_info *info,
 		return;
 	if (c->phase == HTTP_IDLE)
 		conn_begin(c);
-	if (c->phase == HTTP_HEADERS)
+	if (c->phase == HTTP_HEADERS ||
+	    (c->phase == HTTP_BODY && c->scan.chunked))
 		conn_scan(c, in, evbuffer_get_length(in) - info->n_added);
 }
 
@@ -409,7 +381,10 @@ conn_fail(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	while ((c = TAILQ_FIRST(&h->failed)) != NULL) {
-		http_reply_failed(h, c->failed_status);
+		http_reply_failed(h,
+		    c->failed_status == 413 &&
+			(!c->scan.chunked ||
+			    c->scan.state == HTTP_SCAN_TOO_LONG));
 		http_conn_linger(c, buf_head(&h->head), h->head.len, NULL, 0);
 	}
 }

@@ -15,6 +15,7 @@
 
 #include "guard.h"
 #include "http.h"
+#include "http_scan.h"
 #include "route.h"
 
 struct evconnlistener;
@@ -53,10 +54,8 @@ struct http_conn {
 	uint64_t since_ms; /* when the phase began */
 	int fd;
 	int failed_status; /* of the page evhttp wrote */
-	size_t line_len;   /* of the header line so far */
-	char line_first;
+	struct http_scan scan;
 	uint8_t phase; /* enum http_phase */
-	bool nul;      /* a NUL byte among the headers */
 	bool adopted;
 };
 
@@ -148,7 +147,7 @@ void http_conn_close_idle(struct http *h);
 
 /* ---- http_reply.c ---- */
 /* The answer to a request that evhttp refused, as bytes in h->head. */
-void http_reply_failed(struct http *h, int status);
+void http_reply_failed(struct http *h, bool too_long);
 /* An id for a request that came without a sane one. */
 void http_request_id_new(struct http *h, char out[HTTP_REQUEST_ID_MAX + 1]);
 

@@ -344,25 +344,22 @@ http_add_header(struct http_request *q, const char *name, const char *value)
 }
 
 void
-http_reply_failed(struct http *h, int status)
+http_reply_failed(struct http *h, bool too_long)
 {
 	char id[HTTP_REQUEST_ID_MAX + 1];
+	int status = too_long ? 413 : 400;
 	struct buf body;
 
 	http_request_id_new(h, id);
 	buf_init(&body, 1024);
-	if (status == 413)
+	if (too_long)
 		error_json(&body, "payload_too_large", NULL,
-		    "The body is longer than 1 MiB, or its chunks are "
-		    "malformed.",
-		    id);
-	else {
-		status = 400;
+		    "The body is longer than 1 MiB.", id);
+	else
 		error_json(&body, "invalid_request", NULL,
 		    "The request is malformed, or its headers are longer "
 		    "than 8 KiB.",
 		    id);
-	}
 	page_add(h->w->page, h->w->page_slot, COUNTER_REQUESTS, 1);
 	head_start(h, status, body.len, id);
 	buf_adds(&h->head, "Connection: close\r\n\r\n");

@@ -55,6 +55,10 @@ static const char *const sql[READER_SQL_LAST] = {
 	    "JOIN room r ON r.id = m.room "
 	    "WHERE m.tenant = ?1 AND m.user = ?2 AND m.room > ?3 "
 	    "ORDER BY m.room LIMIT ?4",
+	[READER_FEED] =
+	    "SELECT h.last_seq, h.first_seq, h.rev, h.members, m.last_ack "
+	    "FROM room_head h LEFT JOIN member m "
+	    "ON m.room = h.room AND m.user = ?2 WHERE h.room = ?1",
 	/* Sorted on the narrow rows; the wide ones are read one by one. */
 	[READER_ROOMS_OF_USER] =
 	    "SELECT m.room, m.last_ack "

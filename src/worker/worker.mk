@@ -17,6 +17,7 @@ worker_sources += \
 	src/worker/http.c src/worker/http.h src/worker/http_int.h \
 	src/worker/http_conn.c \
 	src/worker/http_reply.c \
+	src/worker/http_scan.c src/worker/http_scan.h \
 	src/worker/reader.c src/worker/reader.h src/worker/reader_int.h \
 	src/worker/reader_messages.c \
 	src/worker/reader_rooms.c \
