@@ -1,1 +1,14 @@
 # SPDX-License-Identifier: MIT
+# Unit tests: one program a module, each in a fragment that adds its list of
+# programs here and takes its flags from here.
+unit_cppflags = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+unit_ldadd = libchatapi.la $(CMOCKA_LIBS)
+include tests/unit/unit_b.mk
+include tests/unit/unit_build.mk
+include tests/unit/unit_f.mk
+unit_tests = $(unit_b_programs) $(unit_build_programs) $(unit_f_programs)
+
+if HAVE_CMOCKA
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests)
+endif
