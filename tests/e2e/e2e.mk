@@ -1,1 +1,39 @@
 # SPDX-License-Identifier: MIT
+# Tests of the whole program: real processes, real sockets.
+TESTS += tests/e2e/e2e.sh
+LONG_TESTS += tests/e2e/long.sh
+
+EXTRA_DIST += \
+	tests/e2e/chat.py \
+	tests/e2e/client.py \
+	tests/e2e/conftest.py \
+	tests/e2e/e2e.sh \
+	tests/e2e/harness.py \
+	tests/e2e/long.sh \
+	tests/e2e/pytest.ini \
+	tests/e2e/raw.py \
+	tests/e2e/run \
+	tests/e2e/test_demo.py \
+	tests/e2e/test_dm_race.py \
+	tests/e2e/test_durable.py \
+	tests/e2e/test_idempotency.py \
+	tests/e2e/test_kill.py \
+	tests/e2e/test_limits.py \
+	tests/e2e/test_rate_limit.py \
+	tests/e2e/test_rest_errors.py \
+	tests/e2e/test_rest_http.py \
+	tests/e2e/test_rest_members.py \
+	tests/e2e/test_rest_messages.py \
+	tests/e2e/test_rest_rooms.py \
+	tests/e2e/test_slow_reader.py \
+	tests/e2e/test_start.py \
+	tests/e2e/test_tool.py \
+	tests/e2e/test_ws_live.py \
+	tests/e2e/test_ws_protocol.py \
+	tests/e2e/test_ws_sync.py
+
+CLEANFILES += tests/e2e/e2e.junit.xml tests/e2e/long.junit.xml
+clean-local: clean-e2e-logs
+.PHONY: clean-e2e-logs
+clean-e2e-logs:
+	rm -rf tests/e2e/logs
