@@ -42,14 +42,16 @@ buf_grow(struct buf *b, size_t len)
 
 	/* Moving pays when at least as much is drained as is held: each byte
 	 * then moves at most once more than it was added. */
-	if (b->off >= b->len && need <= b->cap) {
+	if (need <= b->cap && (b->off >= b->len || b->cap == b->max)) {
 		memmove(b->data, b->data + b->off, b->len);
 		b->off = 0;
 		return;
 	}
 	cap = b->cap == 0 ? BUF_FIRST : b->cap;
 	while (cap < need || cap == b->cap)
-		cap = cap > SIZE_MAX / 2 ? need : cap * 2;
+		cap = cap > b->max / 2 ? b->max : cap * 2;
+	if (cap > b->max)
+		cap = b->max;
 	data = mem_realloc(NULL, cap);
 	if (b->len > 0)
 		memcpy(data, b->data + b->off, b->len);
@@ -66,7 +68,7 @@ buf_reserve(struct buf *b, size_t len)
 		b->failed = true;
 		return NULL;
 	}
-	if (b->off + b->len + len > b->cap)
+	if (b->data == NULL || b->off + b->len + len > b->cap)
 		buf_grow(b, len);
 	return b->data + b->off + b->len;
 }
@@ -95,9 +97,9 @@ buf_add(struct buf *b, const void *p, size_t len)
 int
 buf_addf(struct buf *b, const char *fmt, ...)
 {
-	char small[512], *to;
+	char small[512], *large;
 	va_list ap;
-	int n;
+	int n, rc;
 
 	va_start(ap, fmt);
 	n = vsnprintf(small, sizeof(small), fmt, ap);
@@ -108,15 +110,16 @@ buf_addf(struct buf *b, const char *fmt, ...)
 	}
 	if ((size_t)n < sizeof(small))
 		return buf_add(b, small, (size_t)n);
-	/* One more for the NUL that vsnprintf writes. */
-	to = buf_reserve(b, (size_t)n + 1);
-	if (to == NULL)
+	if (buf_reserve(b, (size_t)n) == NULL)
 		return -1;
+	/* Not in place: the NUL might be one byte over the maximum. */
+	large = mem_alloc((size_t)n + 1);
 	va_start(ap, fmt);
-	vsnprintf(to, (size_t)n + 1, fmt, ap);
+	vsnprintf(large, (size_t)n + 1, fmt, ap);
 	va_end(ap);
-	b->len += (size_t)n;
-	return 0;
+	rc = buf_add(b, large, (size_t)n);
+	free(large);
+	return rc;
 }
 
 int

@@ -14,12 +14,12 @@
 #include <string.h>
 
 struct buf {
-	char *data;	/* len bytes are valid from data + off */
-	size_t off;	/* bytes already drained from the front */
-	size_t len;	/* bytes held, without the drained ones */
-	size_t cap;	/* bytes allocated */
-	size_t max;	/* most bytes it will ever hold */
-	bool failed;	/* an add went over max; nothing is added after that */
+	char *data;  /* len bytes are valid from data + off */
+	size_t off;  /* bytes already drained from the front */
+	size_t len;  /* bytes held, without the drained ones */
+	size_t cap;  /* bytes allocated */
+	size_t max;  /* most bytes it will ever hold */
+	bool failed; /* an add went over max; nothing is added after that */
 };
 
 /* No allocation happens before the first add.  max is in bytes. */
@@ -43,11 +43,12 @@ int buf_add_u64(struct buf *b, uint64_t v);
 /* Drops len bytes from the front (len <= b->len). */
 void buf_drain(struct buf *b, size_t len);
 
-/* First valid byte; not NUL-terminated. */
+/* First valid byte; not NUL-terminated.  Never NULL, also before the first
+ * add. */
 static inline char *
 buf_head(const struct buf *b)
 {
-	return b->data + b->off;
+	return b->data != NULL ? b->data + b->off : (char *)"";
 }
 
 /* Adds a string literal or other NUL-terminated text. */

@@ -10,6 +10,12 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define DAY_MS UINT64_C(86400000)
+#define YEAR_1_MS INT64_C(-62135596800000)    /* 0001-01-01T00:00:00.000Z */
+#define YEAR_9999_MS INT64_C(253402300799999) /* its last millisecond */
+/* A test moves the clock by 30,000 years at most: sums cannot overflow. */
+#define TEST_OFFSET_MAX INT64_C(1000000000000000)
+
 uint64_t
 clock_mono_ns(void)
 {
@@ -34,7 +40,8 @@ clock_test_offset(const char *path)
 
 	if (f == NULL)
 		return 0;
-	if (fscanf(f, "%lld", &offset) != 1)
+	if (fscanf(f, "%lld", &offset) != 1 || offset > TEST_OFFSET_MAX ||
+	    offset < -TEST_OFFSET_MAX)
 		offset = 0;
 	fclose(f);
 	return offset;
@@ -69,49 +76,68 @@ clock_digits(char *p, unsigned v, int width)
 	return p + width;
 }
 
+/* 1 January of a year, counted in days from that of year 1. */
+static unsigned
+clock_year_start(unsigned year)
+{
+	unsigned before = year - 1;
+
+	return before * 365 + before / 4 - before / 100 + before / 400;
+}
+
+/* Adds "YYYY-MM-DD"; days count from 1 January of year 1. */
+static char *
+clock_date(char *p, unsigned days)
+{
+	static const uint16_t starts[2][13] = {
+		{ 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365 },
+		{ 0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335, 366 },
+	};
+	/* The mean year is too long by less than a day in 400 years, so the
+	 * guess is this year or the one before. */
+	unsigned year = (unsigned)((uint64_t)days * 400 / 146097) + 1;
+	unsigned month, leap;
+
+	if (days >= clock_year_start(year + 1))
+		year++;
+	else if (days < clock_year_start(year))
+		year--;
+	days -= clock_year_start(year);
+	leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+	/* No month is longer than 31 days: the guess is never too late. */
+	month = days / 31;
+	if (days >= starts[leap][month + 1])
+		month++;
+	p = clock_digits(p, year, 4);
+	*p++ = '-';
+	p = clock_digits(p, month + 1, 2);
+	*p++ = '-';
+	return clock_digits(p, days - starts[leap][month] + 1, 2);
+}
+
 void
 clock_rfc3339(char out[CLOCK_RFC3339_SIZE], int64_t unix_ms)
 {
-	int64_t days, rest, era, z;
-	unsigned doe, yoe, doy, mp, day, month, ms;
+	uint64_t since;
+	unsigned rest;
 	char *p = out;
-	int64_t year;
 
-	/* Years 0 to 9999; anything else cannot be written in this form. */
-	if (unix_ms < INT64_C(-62167219200000))
-		unix_ms = INT64_C(-62167219200000);
-	if (unix_ms > INT64_C(253402300799999))
-		unix_ms = INT64_C(253402300799999);
-	days = unix_ms / 86400000;
-	rest = unix_ms % 86400000;
-	if (rest < 0) {
-		rest += 86400000;
-		days--;
-	}
-	/* Days to a civil date, counted in eras of 400 years from March. */
-	z = days + 719468;
-	era = (z >= 0 ? z : z - 146096) / 146097;
-	doe = (unsigned)(z - era * 146097);
-	yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	mp = (5 * doy + 2) / 153;
-	day = doy - (153 * mp + 2) / 5 + 1;
-	month = mp < 10 ? mp + 3 : mp - 9;
-	year = (int64_t)yoe + era * 400 + (month <= 2);
-	ms = (unsigned)rest;
-	p = clock_digits(p, (unsigned)year, 4);
-	*p++ = '-';
-	p = clock_digits(p, month, 2);
-	*p++ = '-';
-	p = clock_digits(p, day, 2);
+	/* Years 1 to 9999; anything else cannot be written in this form. */
+	if (unix_ms < YEAR_1_MS)
+		unix_ms = YEAR_1_MS;
+	if (unix_ms > YEAR_9999_MS)
+		unix_ms = YEAR_9999_MS;
+	since = (uint64_t)(unix_ms - YEAR_1_MS);
+	rest = (unsigned)(since % DAY_MS);
+	p = clock_date(p, (unsigned)(since / DAY_MS));
 	*p++ = 'T';
-	p = clock_digits(p, ms / 3600000, 2);
+	p = clock_digits(p, rest / 3600000, 2);
 	*p++ = ':';
-	p = clock_digits(p, ms / 60000 % 60, 2);
+	p = clock_digits(p, rest / 60000 % 60, 2);
 	*p++ = ':';
-	p = clock_digits(p, ms / 1000 % 60, 2);
+	p = clock_digits(p, rest / 1000 % 60, 2);
 	*p++ = '.';
-	p = clock_digits(p, ms % 1000, 3);
+	p = clock_digits(p, rest % 1000, 3);
 	*p++ = 'Z';
 	*p = '\0';
 }

@@ -10,6 +10,41 @@
 
 static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
+/* One more than a digit's value, so that 0 is no digit. */
+static const uint8_t values[256] = { ['0'] = 1,
+	['1'] = 2,
+	['2'] = 3,
+	['3'] = 4,
+	['4'] = 5,
+	['5'] = 6,
+	['6'] = 7,
+	['7'] = 8,
+	['8'] = 9,
+	['9'] = 10,
+	['a'] = 11,
+	['b'] = 12,
+	['c'] = 13,
+	['d'] = 14,
+	['e'] = 15,
+	['f'] = 16,
+	['g'] = 17,
+	['h'] = 18,
+	['j'] = 19,
+	['k'] = 20,
+	['m'] = 21,
+	['n'] = 22,
+	['p'] = 23,
+	['q'] = 24,
+	['r'] = 25,
+	['s'] = 26,
+	['t'] = 27,
+	['v'] = 28,
+	['w'] = 29,
+	['x'] = 30,
+	['y'] = 31,
+	['z'] = 32 };
+
+#define MS_MAX ((INT64_C(1) << 50) - 1)
 #define MS_DIGITS 10
 #define RANDOM_DIGITS 12
 #define SEQ_DIGITS 9
@@ -23,13 +58,12 @@ id_put(char *out, uint64_t v, int n)
 	}
 }
 
-/* Value of one digit, -1 when it is none. */
-static int
-id_digit(char c)
+/* A time that no 10 digits can hold becomes the nearest that they can. */
+static void
+id_put_ms(char *out, int64_t ms)
 {
-	const char *p = c == '\0' ? NULL : strchr(digits, c);
-
-	return p == NULL ? -1 : (int)(p - digits);
+	id_put(out, ms < 0 ? 0 : (uint64_t)(ms > MS_MAX ? MS_MAX : ms),
+	    MS_DIGITS);
 }
 
 static int
@@ -38,11 +72,11 @@ id_get(const char *s, int n, uint64_t *out)
 	uint64_t v = 0;
 
 	for (int i = 0; i < n; i++) {
-		int d = id_digit(s[i]);
+		uint8_t d = values[(uint8_t)s[i]];
 
-		if (d == -1)
+		if (d == 0)
 			return -1;
-		v = v << 5 | (uint64_t)d;
+		v = v << 5 | (uint64_t)(d - 1);
 	}
 	*out = v;
 	return 0;
@@ -54,7 +88,7 @@ id_token_new(char out[ID_TOKEN_SIZE], int64_t unix_ms)
 	uint64_t random;
 
 	randombytes_buf(&random, sizeof(random));
-	id_put(out, (uint64_t)unix_ms, MS_DIGITS);
+	id_put_ms(out, unix_ms);
 	id_put(out + MS_DIGITS, random, RANDOM_DIGITS);
 	out[ID_TOKEN_LEN] = '\0';
 }
@@ -87,11 +121,11 @@ id_message(char out[ID_MESSAGE_SIZE], const char *room_token,
 
 	memcpy(p, "msg_", 4);
 	p += 4;
-	id_put(p, (uint64_t)created_ms, MS_DIGITS);
+	id_put_ms(p, created_ms);
 	p += MS_DIGITS;
 	memcpy(p, room_token, ID_TOKEN_LEN);
 	p += ID_TOKEN_LEN;
-	id_put(p, seq, SEQ_DIGITS);
+	id_put(p, seq > ID_SEQ_MAX ? ID_SEQ_MAX : seq, SEQ_DIGITS);
 	p[SEQ_DIGITS] = '\0';
 }
 
@@ -106,7 +140,8 @@ id_message_parse(const char *s, size_t len, char room_token[ID_TOKEN_SIZE],
 	s += 4;
 	if (id_get(s, MS_DIGITS, &ms) == -1 ||
 	    !id_token_valid(s + MS_DIGITS, ID_TOKEN_LEN) ||
-	    id_get(s + MS_DIGITS + ID_TOKEN_LEN, SEQ_DIGITS, seq) == -1)
+	    id_get(s + MS_DIGITS + ID_TOKEN_LEN, SEQ_DIGITS, seq) == -1 ||
+	    *seq == 0)
 		return -1;
 	memcpy(room_token, s + MS_DIGITS, ID_TOKEN_LEN);
 	room_token[ID_TOKEN_LEN] = '\0';

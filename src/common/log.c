@@ -5,14 +5,17 @@
  */
 #include "log.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "utf8.h"
 
 #define LINE_MAX_BYTES 1000
 
@@ -25,12 +28,27 @@ static struct {
 
 static const char *const level_names[] = { "error", "warn", "info", "debug" };
 
+/* The variable is inherited by who redirects stderr, too; it names the
+ * device and inode of the stream that the journal reads. */
+static bool
+log_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	if (stream == NULL || sscanf(stream, "%llu:%llu", &dev, &ino) != 2)
+		return false;
+	return fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev &&
+	    st.st_ino == ino;
+}
+
 void
 log_init(const char *role, int slot)
 {
 	logger.role = role;
 	logger.slot = slot;
-	logger.journal = getenv("JOURNAL_STREAM") != NULL;
+	logger.journal = log_is_journal();
 }
 
 void
@@ -115,6 +133,7 @@ log_write(enum log_level level, const char *msg, const char *fmt, ...)
 	size_t len = 0;
 	ssize_t n;
 	va_list ap;
+	int saved = errno;
 
 	if (level > logger.level)
 		return;
@@ -123,6 +142,7 @@ log_write(enum log_level level, const char *msg, const char *fmt, ...)
 	if (fmt != NULL) {
 		log_appendf(line, &len, " ");
 		va_start(ap, fmt);
+		errno = saved;
 		log_append(line, &len, fmt, ap);
 		va_end(ap);
 	}
@@ -134,22 +154,43 @@ log_write(enum log_level level, const char *msg, const char *fmt, ...)
 	/* Nothing can be done about a log that cannot be written. */
 	n = write(STDERR_FILENO, line, len);
 	(void)n;
+	errno = saved;
+}
+
+/* Whether the n bytes of a character may stand in a line as they are. */
+static bool
+log_printable(const unsigned char *p, size_t n)
+{
+	if (n == 1)
+		return p[0] >= 0x20 && p[0] != 0x7f;
+	/* U+0080..U+009F are control characters, too. */
+	return n > 1 && (p[0] != 0xc2 || p[1] >= 0xa0);
 }
 
 const char *
 log_quote(char *out, size_t size, const char *s, size_t len)
 {
-	size_t at = 0;
+	size_t at = 0, n;
 
 	if (size < 3)
 		return "\"\"";
 	out[at++] = '"';
-	for (size_t i = 0; i < len && at + 3 < size; i++) {
-		unsigned char c = (unsigned char)s[i];
-
-		if (c == '"' || c == '\\')
-			out[at++] = '\\';
-		out[at++] = c < 0x20 || c == 0x7f ? '?' : (char)c;
+	while (len > 0) {
+		n = utf8_sequence(s, len);
+		/* Room for the character, a backslash, the quote, the NUL. */
+		if (at + (n == 0 ? 1 : n) + 3 > size)
+			break;
+		if (!log_printable((const unsigned char *)s, n)) {
+			out[at++] = '?';
+		} else {
+			if (*s == '"' || *s == '\\')
+				out[at++] = '\\';
+			memcpy(out + at, s, n);
+			at += n;
+		}
+		n = n == 0 ? 1 : n;
+		s += n;
+		len -= n;
 	}
 	out[at++] = '"';
 	out[at] = '\0';

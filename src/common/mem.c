@@ -33,7 +33,8 @@ mem_strndup(const char *s, size_t len)
 {
 	char *p = mem_check(malloc(len + 1));
 
-	memcpy(p, s, len);
+	if (len > 0)
+		memcpy(p, s, len);
 	p[len] = '\0';
 	return p;
 }

@@ -23,23 +23,50 @@ message_tail(struct buf *b, const struct message *m)
 	buf_add(b, "}", 1);
 }
 
-void
-message_json(struct buf *b, const struct message *m, enum message_form form)
+static void
+message_id(struct buf *b, const struct message *m)
 {
 	char id[ID_MESSAGE_SIZE];
 
 	id_message(id, m->room_token, m->created_ms, m->seq);
-	if (form == MESSAGE_FRAME)
-		buf_adds(b, "{\"type\":\"message\",\"room_id\":\"room_");
-	else
-		buf_adds(b, "{\"room_id\":\"room_");
-	buf_add(b, m->room_token, ID_TOKEN_LEN);
-	buf_adds(b, "\",\"message_id\":\"");
+	buf_adds(b, "\"message_id\":\"");
 	buf_add(b, id, ID_MESSAGE_SIZE - 1);
-	buf_adds(b, "\",\"seq\":");
+	buf_add(b, "\"", 1);
+}
+
+static void
+message_head_frame(struct buf *b, const struct message *m)
+{
+	buf_adds(b, "{\"type\":\"message\",\"room_id\":\"room_");
+	buf_add(b, m->room_token, ID_TOKEN_LEN);
+	buf_adds(b, "\",");
+	message_id(b, m);
+	buf_adds(b, ",\"seq\":");
 	buf_add_u64(b, m->seq);
 	buf_adds(b, ",\"sender_id\":");
 	json_text_string(b, m->sender, m->sender_len);
+}
+
+static void
+message_head_rest(struct buf *b, const struct message *m)
+{
+	buf_adds(b, "{");
+	message_id(b, m);
+	buf_adds(b, ",\"room_id\":\"room_");
+	buf_add(b, m->room_token, ID_TOKEN_LEN);
+	buf_adds(b, "\",\"sender_id\":");
+	json_text_string(b, m->sender, m->sender_len);
+	buf_adds(b, ",\"seq\":");
+	buf_add_u64(b, m->seq);
+}
+
+void
+message_json(struct buf *b, const struct message *m, enum message_form form)
+{
+	if (form == MESSAGE_FRAME)
+		message_head_frame(b, m);
+	else
+		message_head_rest(b, m);
 	if (m->deleted_ms == 0) {
 		buf_adds(b, ",\"content\":");
 		json_text_string(b, m->content, m->content_len);
@@ -57,6 +84,10 @@ void
 message_json_own(struct buf *b, const char *text, size_t len,
     const char *client_msg_id, size_t client_msg_id_len)
 {
+	if (len < 2 || text[len - 1] != '}') {
+		b->failed = true;
+		return;
+	}
 	buf_add(b, text, len - 1);
 	buf_adds(b, ",\"client_msg_id\":");
 	json_text_string(b, client_msg_id, client_msg_id_len);

@@ -6,6 +6,8 @@
 #include "page.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -42,10 +44,13 @@ page_create(int *fd)
 	struct page *p;
 	int saved;
 
-	*fd = memfd_create("chatapi-page", MFD_CLOEXEC);
+	*fd = memfd_create("chatapi-page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (*fd == -1)
 		return NULL;
+	/* A child that shrank it would kill all others by SIGBUS. */
 	if (ftruncate(*fd, (off_t)page_size()) == -1 ||
+	    fcntl(*fd, F_ADD_SEALS,
+		F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == -1 ||
 	    (p = page_map(*fd)) == NULL) {
 		saved = errno;
 		close(*fd);
@@ -98,9 +103,17 @@ page_rate_cell(struct page *p, uint64_t tenant)
 	return (_Atomic uint64_t *)(void *)((char *)p + page_cells()) + tenant;
 }
 
+static bool
+page_slot_valid(int slot)
+{
+	return slot >= 0 && slot < PAGE_SLOTS;
+}
+
 void
 page_add(struct page *p, int slot, enum page_counter c, uint64_t n)
 {
+	if (!page_slot_valid(slot))
+		return;
 	atomic_fetch_add_explicit(&p->slots[slot].c[c], n,
 	    memory_order_relaxed);
 }
@@ -108,6 +121,8 @@ page_add(struct page *p, int slot, enum page_counter c, uint64_t n)
 void
 page_set(struct page *p, int slot, enum page_counter c, uint64_t v)
 {
+	if (!page_slot_valid(slot))
+		return;
 	atomic_store_explicit(&p->slots[slot].c[c], v, memory_order_relaxed);
 }
 
@@ -125,6 +140,8 @@ page_sum(const struct page *p, enum page_counter c)
 void
 page_retire(struct page *p, int slot)
 {
+	if (!page_slot_valid(slot) || slot == PAGE_SLOT_RETIRED)
+		return;
 	for (int c = 0; c < PAGE_COUNTERS; c++) {
 		uint64_t v = atomic_exchange_explicit(&p->slots[slot].c[c], 0,
 		    memory_order_relaxed);

@@ -6,7 +6,11 @@
 #include "config.h"
 #include "records_fields.h"
 
+/* Types to come up to the next group of enum record_type. */
+#define EVENT_LAST ((enum record_type)(REC_OP_SEND - 1))
+#define OP_LAST ((enum record_type)(REC_REPLY - 1))
 #define LISTENERS_MAX 16
+#define BUILD_MAX 64
 
 int
 rec_hello_put(struct buf *b, const struct rec_hello *r)
@@ -32,11 +36,11 @@ rec_hello_get(const struct wire_record *w, struct rec_hello *r)
 	r->role = wire_get_u8(&rd);
 	if (r->role > ROLE_WORKER)
 		rd.bad = true;
-	r->slot = wire_get_u32(&rd);
+	r->slot = field_get_slot(&rd);
 	r->pid = wire_get_u32(&rd);
 	r->page_layout = wire_get_u32(&rd);
 	r->schema = wire_get_u32(&rd);
-	r->build = field_get(&rd, 0, FIELD_NAME_MAX);
+	r->build = field_get(&rd, 0, BUILD_MAX);
 	return field_close(&rd);
 }
 
@@ -49,7 +53,15 @@ rec_empty_put(struct buf *b, enum record_type type)
 int
 rec_empty_get(const struct wire_record *w)
 {
-	return w->len == 0 ? 0 : -1;
+	switch (w->type) {
+	case REC_READY:
+	case REC_HEARTBEAT:
+	case REC_LOST:
+	case REC_DRAINED:
+		return w->len == 0 ? 0 : -1;
+	default:
+		return -1;
+	}
 }
 
 int
@@ -100,7 +112,7 @@ rec_peer_get(const struct wire_record *w, struct rec_peer *r)
 
 	if (!field_open(w, REC_PEER, &rd))
 		return -1;
-	r->slot = wire_get_u32(&rd);
+	r->slot = field_get_slot(&rd);
 	r->incarnation = wire_get_u64(&rd);
 	return field_close(&rd);
 }
@@ -108,8 +120,12 @@ rec_peer_get(const struct wire_record *w, struct rec_peer *r)
 int
 rec_interest_put(struct buf *b, const struct rec_interest *r)
 {
-	size_t at = wire_begin(b, REC_INTEREST);
+	size_t at;
 
+	if (r->nadd > INTEREST_KEYS_MAX ||
+	    r->ndel > INTEREST_KEYS_MAX - r->nadd)
+		return -1;
+	at = wire_begin(b, REC_INTEREST);
 	wire_put_u64(b, r->serial);
 	wire_put_u32(b, r->nadd);
 	wire_put_u32(b, r->ndel);
@@ -131,28 +147,17 @@ rec_interest_get(const struct wire_record *w, struct rec_interest *r)
 	r->serial = wire_get_u64(&rd);
 	r->nadd = wire_get_u32(&rd);
 	r->ndel = wire_get_u32(&rd);
-	if (r->nadd > INTEREST_KEYS_MAX || r->ndel > INTEREST_KEYS_MAX ||
-	    r->nadd + r->ndel > INTEREST_KEYS_MAX)
+	if (r->nadd > INTEREST_KEYS_MAX ||
+	    r->ndel > INTEREST_KEYS_MAX - r->nadd)
 		return -1;
 	r->keys = wire_get_bytes(&rd, 8 * ((size_t)r->nadd + r->ndel));
 	return field_close(&rd);
 }
 
-static uint64_t
-record_key(const uint8_t *keys, uint32_t i)
-{
-	const uint8_t *p = keys + 8 * (size_t)i;
-	uint64_t v = 0;
-
-	for (int k = 7; k >= 0; k--)
-		v = v << 8 | p[k];
-	return v;
-}
-
 uint64_t
 rec_interest_key(const struct rec_interest *r, uint32_t i)
 {
-	return record_key(r->keys, i);
+	return field_key(r->keys, i);
 }
 
 int
@@ -260,17 +265,17 @@ rec_publish_begin(struct buf *b, const uint64_t *keys, uint16_t n)
 int
 rec_publish_end(struct buf *b, size_t at)
 {
-	return wire_end(b, at);
-}
+	struct wire_record w;
+	struct rec_publish r;
 
-/* The record nested at the end of another. */
-static int
-record_inner(struct wire_reader *rd, struct wire_record *inner)
-{
-	size_t left = (size_t)(rd->end - rd->p);
-
-	if (rd->bad || wire_next(rd->p, left, inner) != (long)left || left == 0)
+	/* An event that did not fit has taken itself out; the hub kills who
+	 * sends it an envelope without one. */
+	if (wire_end(b, at) == -1)
 		return -1;
+	if (wire_next((const uint8_t *)buf_head(b) + at, b->len - at, &w) <=
+		0 ||
+	    rec_publish_get(&w, &r) == -1)
+		return field_undo(b, at);
 	return 0;
 }
 
@@ -285,13 +290,13 @@ rec_publish_get(const struct wire_record *w, struct rec_publish *r)
 	if (r->nkeys > PUBLISH_KEYS_MAX)
 		return -1;
 	r->keys = wire_get_bytes(&rd, 8 * (size_t)r->nkeys);
-	return record_inner(&rd, &r->inner);
+	return field_inner(&rd, REC_EVENT_MESSAGE, EVENT_LAST, &r->inner);
 }
 
 uint64_t
 rec_publish_key(const struct rec_publish *r, uint16_t i)
 {
-	return record_key(r->keys, i);
+	return field_key(r->keys, i);
 }
 
 int
@@ -334,5 +339,7 @@ rec_control_get(const struct wire_record *w, struct rec_control *r)
 		return -1;
 	wire_reader_init(&rd, w);
 	r->client = wire_get_u64(&rd);
-	return record_inner(&rd, &r->inner);
+	if (w->type == REC_CONTROL)
+		return field_inner(&rd, REC_OP_SEND, OP_LAST, &r->inner);
+	return field_inner(&rd, REC_REPLY, REC_REPLY, &r->inner);
 }

@@ -42,8 +42,11 @@ int
 rec_event_members_put(struct buf *b, enum record_type type,
     const struct rec_event_members *r)
 {
-	size_t at = wire_begin(b, (uint8_t)type);
+	size_t at;
 
+	if (r->nusers > EVENT_USERS_MAX)
+		return -1;
+	at = wire_begin(b, (uint8_t)type);
 	wire_put_u64(b, r->n);
 	wire_put_u64(b, r->tenant);
 	wire_put_u64(b, r->room);

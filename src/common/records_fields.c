@@ -74,6 +74,46 @@ field_get_token_str(struct wire_reader *r)
 	return s;
 }
 
+uint32_t
+field_get_slot(struct wire_reader *r)
+{
+	uint32_t slot = wire_get_u32(r);
+
+	if (slot > FIELD_SLOT_MAX)
+		r->bad = true;
+	return slot;
+}
+
+int
+field_undo(struct buf *b, size_t at)
+{
+	if (b->len > at)
+		b->len = at;
+	return -1;
+}
+
+int
+field_inner(struct wire_reader *r, enum record_type first,
+    enum record_type last, struct wire_record *inner)
+{
+	size_t left = (size_t)(r->end - r->p);
+
+	if (r->bad || left == 0 || wire_next(r->p, left, inner) != (long)left)
+		return -1;
+	return inner->type >= first && inner->type <= last ? 0 : -1;
+}
+
+uint64_t
+field_key(const uint8_t *keys, uint32_t i)
+{
+	const uint8_t *p = keys + 8 * (size_t)i;
+	uint64_t v = 0;
+
+	for (int k = 7; k >= 0; k--)
+		v = v << 8 | p[k];
+	return v;
+}
+
 void
 field_put_users(struct buf *b, const struct str *list, uint32_t n)
 {

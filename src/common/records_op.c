@@ -7,7 +7,6 @@
 #define OP_CONTENT_MAX (64 * 1024)
 #define OP_JSON_MAX (64 * 1024)
 #define OP_CLIENT_MSG_ID_MAX 128
-#define REPLY_TEXT_MAX (512 * 1024)
 
 static void
 head_put(struct buf *b, const struct op_head *h)
@@ -113,8 +112,11 @@ rec_op_ack_get(const struct wire_record *w, struct rec_op_ack *r)
 int
 rec_op_room_create_put(struct buf *b, const struct rec_op_room_create *r)
 {
-	size_t at = wire_begin(b, REC_OP_ROOM_CREATE);
+	size_t at;
 
+	if (r->nusers > EVENT_USERS_MAX)
+		return -1;
+	at = wire_begin(b, REC_OP_ROOM_CREATE);
 	head_put(b, &r->h);
 	wire_put_u8(b, r->type);
 	field_put(b, r->creator);
@@ -156,8 +158,11 @@ rec_op_room_create_next(const struct rec_op_room_create *r, size_t *at,
 int
 rec_op_members_add_put(struct buf *b, const struct rec_op_members_add *r)
 {
-	size_t at = wire_begin(b, REC_OP_MEMBERS_ADD);
+	size_t at;
 
+	if (r->nusers > EVENT_USERS_MAX)
+		return -1;
+	at = wire_begin(b, REC_OP_MEMBERS_ADD);
 	head_put(b, &r->h);
 	wire_put_u8(b, r->role);
 	field_put(b, r->room);
@@ -339,6 +344,6 @@ rec_reply_get(const struct wire_record *w, struct rec_reply *r)
 	r->room = wire_get_u64(&rd);
 	r->seq = wire_get_u64(&rd);
 	r->ms = wire_get_u64(&rd);
-	r->text = field_get(&rd, 0, REPLY_TEXT_MAX);
+	r->text = field_get(&rd, 0, WIRE_RECORD_MAX);
 	return field_close(&rd);
 }
