@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* chatapi tenant create, list, show. */
 #include <json-c/json.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../common/clock.h"
+#include "../common/ids.h"
 #include "../common/key.h"
 #include "../common/utf8.h"
 #include "tool_int.h"
@@ -17,6 +19,7 @@ tool_tenant_create(struct tool *t, char **args)
 	struct json_object *o;
 	struct rec_reply reply;
 	char key[KEY_TEXT_SIZE], when[CLOCK_RFC3339_SIZE];
+	char id[ID_PUBLIC_SIZE];
 
 	op.name = (struct str){ args[0], strlen(args[0]) };
 	if (op.name.len == 0 || op.name.len > TENANT_NAME_MAX ||
@@ -29,10 +32,14 @@ tool_tenant_create(struct tool *t, char **args)
 	(void)rec_op_tenant_create_put(&t->op, &op);
 	if (tool_submit(t, &reply) == -1)
 		return 1;
+	if (!id_token_valid(reply.text.p, reply.text.len))
+		return tool_error("the answer is not understood");
 	clock_rfc3339(when, (int64_t)reply.ms);
 	o = json_object_new_object();
+	(void)snprintf(id, sizeof(id), "tenant_%.*s", ID_TOKEN_LEN,
+	    reply.text.p);
 	(void)json_object_object_add(o, "tenant_id",
-	    json_object_new_string_len(reply.text.p, (int)reply.text.len));
+	    json_object_new_string(id));
 	(void)json_object_object_add(o, "name",
 	    json_object_new_string(args[0]));
 	(void)json_object_object_add(o, "api_key", json_object_new_string(key));
@@ -41,7 +48,7 @@ tool_tenant_create(struct tool *t, char **args)
 	if (t->json)
 		tool_print_json(o);
 	else {
-		tool_print("tenant_id", tool_member(o, "tenant_id"));
+		tool_print("tenant_id", id);
 		tool_print("api_key", key);
 	}
 	json_object_put(o);

@@ -97,14 +97,15 @@ struct store {
 	sqlite3 *db;
 	sqlite3_stmt *stmt[SQL_COUNT];
 	char *path;
-	int err;           /* extended code of the last failure */
-	uint64_t n;        /* last committed batch */
-	int64_t ms;        /* never goes back, also over restarts */
-	uint64_t mono_ms;  /* when the batch began */
-	unsigned index;    /* messages in this batch */
-	unsigned messages; /* messages in the last committed one */
-	bool active;       /* between store_begin and its end */
-	bool changed;      /* the batch has something to commit */
+	uint64_t logged_ms; /* when a failure was last logged */
+	int err;            /* extended code of the last failure */
+	uint64_t n;         /* last committed batch */
+	int64_t ms;         /* never goes back, also over restarts */
+	uint64_t mono_ms;   /* when the batch began */
+	unsigned index;     /* messages in this batch */
+	unsigned messages;  /* messages in the last committed one */
+	bool active;        /* between store_begin and its end */
+	bool changed;       /* the batch has something to commit */
 	struct rooms_cache rooms;
 	struct member_slot *members; /* MEMBER_CACHE_SLOTS */
 	struct tenant_entry tenants[TENANT_CACHE_SLOTS];

@@ -3,6 +3,7 @@
  * Every SQL text of the writer's operations, prepared at first use and kept.
  * Runs in the writer (or a tool that took its place).  Decides nothing.
  */
+#include "../common/clock.h"
 #include "../common/log.h"
 #include "store_int.h"
 
@@ -79,10 +80,16 @@ static const char *const sql_text[SQL_COUNT] = {
 static void
 sql_failed(struct store *s)
 {
+	uint64_t now = clock_mono_ms();
+
 	s->err = sqlite3_extended_errcode(s->db);
-	if ((s->err & 0xff) != SQLITE_CONSTRAINT)
-		log_error("database failed", "code=%d text=\"%s\"", s->err,
-		    sqlite3_errmsg(s->db));
+	/* A full disk fails every batch: one line a second is enough. */
+	if ((s->err & 0xff) == SQLITE_CONSTRAINT ||
+	    (s->logged_ms != 0 && now < s->logged_ms + 1000))
+		return;
+	s->logged_ms = now;
+	log_error("database failed", "code=%d text=\"%s\"", s->err,
+	    sqlite3_errmsg(s->db));
 }
 
 sqlite3_stmt *

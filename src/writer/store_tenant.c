@@ -173,7 +173,7 @@ store_tenant_create(struct store *s, const struct wire_record *rec,
 	ctx->changed = true;
 	ctx->reply.ms = (uint64_t)s->ms;
 	buf_clear(&s->text);
-	(void)buf_addf(&s->text, "tenant_%s", token);
+	(void)buf_add(&s->text, token, ID_TOKEN_LEN);
 	return reply_text(s, ctx);
 }
 

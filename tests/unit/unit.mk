@@ -5,8 +5,10 @@ unit_cppflags = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 unit_ldadd = libchatapi.la $(CMOCKA_LIBS)
 include tests/unit/unit_b.mk
 include tests/unit/unit_build.mk
+include tests/unit/unit_d.mk
 include tests/unit/unit_f.mk
-unit_tests = $(unit_b_programs) $(unit_build_programs) $(unit_f_programs)
+unit_tests = $(unit_b_programs) $(unit_build_programs) \
+	$(unit_d_programs) $(unit_f_programs)
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
