@@ -1,5 +1,17 @@
 # SPDX-License-Identifier: MIT
-master_sources =
+master_sources = \
+	src/master/child.c src/master/child.h \
+	src/master/control.c src/master/control.h \
+	src/master/drain.c src/master/drain.h \
+	src/master/hub.c src/master/hub.h \
+	src/master/listen.c src/master/listen.h \
+	src/master/lock.c src/master/lock.h \
+	src/master/master.c src/master/master.h \
+	src/master/notify.c src/master/notify.h \
+	src/master/presence.c src/master/presence.h \
+	src/master/relay.c src/master/relay.h \
+	src/master/signals.c src/master/signals.h \
+	src/master/spawn.c src/master/spawn.h
 
 # What every process has at its end of the bus.
 common_sources += \
@@ -8,8 +20,3 @@ common_sources += \
 	src/common/loop.c src/common/loop.h \
 	src/common/proctitle.c src/common/proctitle.h \
 	src/common/unix_sock.c src/common/unix_sock.h
-
-master_sources += \
-	src/master/hub.c src/master/hub.h \
-	src/master/lock.c src/master/lock.h \
-	src/master/presence.c src/master/presence.h

@@ -16,8 +16,7 @@
 struct presence;
 
 /* A user's key (id_user_key) begins or ends to be present on a worker. */
-typedef void presence_cb(uint64_t key, unsigned slot, bool present,
-    void *arg);
+typedef void presence_cb(uint64_t key, unsigned slot, bool present, void *arg);
 
 struct presence *presence_new(presence_cb *cb, void *arg);
 void presence_free(struct presence *p);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One child process in its slot, over all its lives: started, greeted,
+ * ready, stuck, dead, started again.
+ */
+#ifndef MASTER_CHILD_H
+#define MASTER_CHILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../common/records.h"
+
+struct event;
+struct link;
+struct master;
+
+enum child_state {
+	CHILD_GONE,
+	CHILD_STARTED, /* executed, has not spoken */
+	CHILD_LIVE,    /* HELLO was good: it has its links */
+	CHILD_READY,
+	CHILD_DRAINED
+};
+
+struct child {
+	struct master *m;
+	enum role role;
+	unsigned slot; /* workers; 0 for the writer */
+	int page_slot;
+	enum child_state state;
+	pid_t pid;            /* 0 = no process */
+	uint64_t incarnation; /* never 0, another in each life */
+	struct link *link;    /* NULL once the bus has closed */
+	uint64_t started_ms;
+	uint64_t ready_ms; /* 0 = not in this life */
+	uint64_t beat_ms;  /* last sign of life */
+	unsigned lives;
+	unsigned failures;   /* early deaths in a row */
+	bool killed;         /* by us, the reason was logged */
+	uint64_t forwarded;  /* records, not yet counted in the page */
+	struct event *again; /* delayed start */
+};
+
+struct child *child_new(struct master *m, enum role role, unsigned slot);
+/* Forgets it; a process is not waited for. */
+void child_free(struct child *c);
+/* "writer" or "worker". */
+const char *child_role(const struct child *c);
+
+/* Starts the process and hands it its configuration; when that fails, tries
+ * again later. */
+void child_start(struct child *c);
+/* Starts it again: at once if it had served for a while, else after a delay
+ * that doubles with each early death. */
+void child_start_again(struct child *c);
+/* Its process was reaped. */
+void child_reaped(struct child *c, int wait_status);
+/* SIGKILL, with a line that says why; a second call does nothing.  A start
+ * that was put off is off. */
+void child_kill(struct child *c, const char *why);
+/* Kills it when it has shown no life for too long. */
+void child_check(struct child *c, uint64_t now);
+/* Tells it to finish within that time. */
+void child_drain(struct child *c, uint64_t timeout_ms);
+
+#endif

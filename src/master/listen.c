@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Binds the listening sockets.  Runs in the master at start; never accepts,
+ * and never closes a listening socket while the server runs: its queue of
+ * clients would be reset.
+ */
+#include "listen.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../common/clock.h"
+#include "../common/log.h"
+#include "../common/mem.h"
+
+#define LISTEN_BACKLOG 4096
+/* A peer that answers nothing holds a connection no longer than this. */
+#define LISTEN_USER_TIMEOUT_MS 60000
+#define LISTEN_KEEPIDLE_S 60
+/* How long the workers of a killed master may take to leave the port. */
+#define LISTEN_PROBE_MS 3000
+#define LISTEN_PROBE_RETRY_MS 50
+
+struct listen_address {
+	struct sockaddr_storage sa;
+	socklen_t len;
+	unsigned entry; /* which of the configured ones it came from */
+};
+
+struct listeners {
+	struct listen_address addr[LISTEN_SOCKETS_MAX];
+	unsigned n;
+	unsigned slots;
+	int *fds; /* slots times n, -1 = none */
+	bool *started;
+	char text[LISTEN_SOCKETS_MAX * 56];
+};
+
+static void
+listen_set_port(struct sockaddr_storage *sa, in_port_t port)
+{
+	if (sa->ss_family == AF_INET)
+		((struct sockaddr_in *)sa)->sin_port = port;
+	else
+		((struct sockaddr_in6 *)sa)->sin6_port = port;
+}
+
+static in_port_t
+listen_port(const struct sockaddr_storage *sa)
+{
+	if (sa->ss_family == AF_INET)
+		return ((const struct sockaddr_in *)sa)->sin_port;
+	return ((const struct sockaddr_in6 *)sa)->sin6_port;
+}
+
+/* "[::1]:8080" into out. */
+static void
+listen_format(char *out, size_t size, const struct listen_address *a)
+{
+	char host[INET6_ADDRSTRLEN] = "?";
+	bool v6 = a->sa.ss_family == AF_INET6;
+	const void *p = v6 ?
+	    (const void *)&((const struct sockaddr_in6 *)&a->sa)->sin6_addr :
+	    (const void *)&((const struct sockaddr_in *)&a->sa)->sin_addr;
+
+	inet_ntop(a->sa.ss_family, p, host, sizeof(host));
+	snprintf(out, size, v6 ? "[%s]:%u" : "%s:%u", host,
+	    ntohs(listen_port(&a->sa)));
+}
+
+static int
+listen_add(struct listeners *l, unsigned entry, const struct sockaddr *sa,
+    socklen_t len)
+{
+	struct listen_address *a = &l->addr[l->n];
+
+	if (l->n == LISTEN_SOCKETS_MAX)
+		return -1;
+	memset(a, 0, sizeof(*a));
+	memcpy(&a->sa, sa, len);
+	a->len = len;
+	a->entry = entry;
+	/* A name may resolve to one address twice. */
+	for (unsigned i = 0; i < l->n; i++)
+		if (l->addr[i].len == len &&
+		    memcmp(&l->addr[i].sa, &a->sa, len) == 0 &&
+		    listen_port(&a->sa) != 0)
+			return 0;
+	l->n++;
+	return 0;
+}
+
+/* Splits "host:port"; host is empty for ":port". */
+static int
+listen_split(const char *text, char *host, size_t hostsize, const char **port)
+{
+	const char *colon = strrchr(text, ':');
+	size_t len;
+
+	if (colon == NULL)
+		return -1;
+	*port = colon + 1;
+	len = (size_t)(colon - text);
+	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
+		text++;
+		len -= 2;
+	}
+	if (len >= hostsize)
+		return -1;
+	memcpy(host, text, len);
+	host[len] = '\0';
+	return 0;
+}
+
+static int
+listen_resolve(struct listeners *l, unsigned entry, const char *text, char *err,
+    size_t errsize)
+{
+	struct addrinfo hints = { .ai_family = AF_UNSPEC,
+		.ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_PASSIVE | AI_NUMERICSERV };
+	struct addrinfo *list, *ai;
+	char host[256];
+	const char *port;
+	int rc;
+
+	if (listen_split(text, host, sizeof(host), &port) == -1) {
+		snprintf(err, errsize, "listen address %s is not host:port",
+		    text);
+		return -1;
+	}
+	rc = getaddrinfo(host[0] != '\0' ? host : NULL, port, &hints, &list);
+	if (rc != 0) {
+		snprintf(err, errsize, "cannot resolve listen address %s: %s",
+		    text, gai_strerror(rc));
+		return -1;
+	}
+	for (ai = list; ai != NULL && rc == 0; ai = ai->ai_next)
+		if (ai->ai_family == AF_INET || ai->ai_family == AF_INET6)
+			rc = listen_add(l, entry, ai->ai_addr, ai->ai_addrlen);
+	freeaddrinfo(list);
+	if (rc != 0)
+		snprintf(err, errsize, "more than %d listen addresses",
+		    LISTEN_SOCKETS_MAX);
+	return rc;
+}
+
+/* A bound socket; without `shared` it is a probe that tolerates nobody. */
+static int
+listen_bind(const struct listen_address *a, bool shared)
+{
+	int fd, saved, one = 1, idle = LISTEN_KEEPIDLE_S;
+	unsigned user_timeout = LISTEN_USER_TIMEOUT_MS;
+
+	fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+	    0);
+	if (fd == -1)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (a->sa.ss_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	if (shared) {
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+		/* Accepted sockets inherit these: no calls for each. */
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout,
+		    sizeof(user_timeout));
+	}
+	if (bind(fd, (const struct sockaddr *)&a->sa, a->len) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+static int
+listen_probe(struct listen_address *a)
+{
+	const struct timespec pause = { 0, LISTEN_PROBE_RETRY_MS * 1000000L };
+	uint64_t deadline = clock_mono_ms() + LISTEN_PROBE_MS;
+	bool told = false;
+	int fd;
+
+	while ((fd = listen_bind(a, false)) == -1) {
+		char text[64];
+
+		if (errno != EADDRINUSE || clock_mono_ms() >= deadline)
+			return -1;
+		listen_format(text, sizeof(text), a);
+		if (!told)
+			log_warn("address in use, waiting", "addr=%s", text);
+		told = true;
+		nanosleep(&pause, NULL);
+	}
+	if (listen_port(&a->sa) == 0)
+		getsockname(fd, (struct sockaddr *)&a->sa, &a->len);
+	close(fd);
+	return 0;
+}
+
+/* Probes every address; drops those of a family that this host lacks, as
+ * long as the configured entry keeps one. */
+static int
+listen_probe_all(struct listeners *l, char *err, size_t errsize)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < l->n; i++) {
+		struct listen_address a = l->addr[i];
+		bool first = kept == 0 || l->addr[kept - 1].entry != a.entry;
+		bool last = i + 1 == l->n || l->addr[i + 1].entry != a.entry;
+		char text[64];
+
+		if (!first && listen_port(&a.sa) == 0)
+			listen_set_port(&a.sa,
+			    listen_port(&l->addr[kept - 1].sa));
+		if (listen_probe(&a) == 0) {
+			l->addr[kept++] = a;
+			continue;
+		}
+		if ((errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL) &&
+		    !(first && last))
+			continue;
+		listen_format(text, sizeof(text), &a);
+		snprintf(err, errsize, "cannot listen on %s: %s", text,
+		    errno == EADDRINUSE ? "another program uses this port" :
+					  strerror(errno));
+		return -1;
+	}
+	l->n = kept;
+	return 0;
+}
+
+static int
+listen_bind_all(struct listeners *l, char *err, size_t errsize)
+{
+	for (unsigned i = 0; i < l->slots * l->n; i++) {
+		const struct listen_address *a = &l->addr[i % l->n];
+		char text[64];
+
+		l->fds[i] = listen_bind(a, true);
+		if (l->fds[i] != -1)
+			continue;
+		listen_format(text, sizeof(text), a);
+		snprintf(err, errsize, "cannot listen on %s: %s", text,
+		    strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+struct listeners *
+listeners_open(char *const *addresses, int n, unsigned slots, char *err,
+    size_t errsize)
+{
+	struct listeners *l = mem_alloc(sizeof(*l));
+	size_t at = 0;
+
+	l->slots = slots;
+	for (int i = 0; i < n; i++)
+		if (listen_resolve(l, (unsigned)i, addresses[i], err,
+			errsize) == -1)
+			goto fail;
+	if (listen_probe_all(l, err, errsize) == -1)
+		goto fail;
+	if (l->n == 0) {
+		snprintf(err, errsize, "no address to listen on");
+		goto fail;
+	}
+	l->started = mem_alloc(slots * sizeof(*l->started));
+	l->fds = mem_alloc(slots * l->n * sizeof(*l->fds));
+	for (unsigned i = 0; i < slots * l->n; i++)
+		l->fds[i] = -1;
+	if (listen_bind_all(l, err, errsize) == -1)
+		goto fail;
+	for (unsigned i = 0; i < l->n; i++) {
+		if (i > 0)
+			l->text[at++] = ',';
+		listen_format(l->text + at, sizeof(l->text) - at, &l->addr[i]);
+		at += strlen(l->text + at);
+	}
+	return l;
+fail:
+	listeners_free(l);
+	return NULL;
+}
+
+void
+listeners_close(struct listeners *l)
+{
+	for (unsigned i = 0; l->fds != NULL && i < l->slots * l->n; i++) {
+		if (l->fds[i] != -1)
+			close(l->fds[i]);
+		l->fds[i] = -1;
+	}
+}
+
+void
+listeners_free(struct listeners *l)
+{
+	if (l == NULL)
+		return;
+	listeners_close(l);
+	free(l->fds);
+	free(l->started);
+	free(l);
+}
+
+const char *
+listeners_text(const struct listeners *l)
+{
+	return l->text;
+}
+
+unsigned
+listeners_count(const struct listeners *l)
+{
+	return l->n;
+}
+
+const int *
+listeners_fds(const struct listeners *l, unsigned slot)
+{
+	return l->fds + (size_t)slot * l->n;
+}
+
+int
+listeners_start(struct listeners *l, unsigned slot)
+{
+	if (l->started[slot])
+		return 0;
+	for (unsigned i = 0; i < l->n; i++)
+		if (listen(listeners_fds(l, slot)[i], LISTEN_BACKLOG) == -1)
+			return -1;
+	l->started[slot] = true;
+	return 0;
+}

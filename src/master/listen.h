@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The listening sockets: for each address one SO_REUSEPORT socket a worker
+ * slot, bound before anything else starts and kept open in the master, so
+ * that the next worker of a slot continues its accept queue.
+ */
+#ifndef MASTER_LISTEN_H
+#define MASTER_LISTEN_H
+
+#include <stddef.h>
+
+#define LISTEN_SOCKETS_MAX 16 /* addresses, resolved */
+
+struct listeners;
+
+/*
+ * Resolves the addresses ("host:port", "[v6]:port", ":port" = both IPv4 and
+ * IPv6), makes sure that no other program serves there, and binds a socket
+ * for each of `slots` workers.  Port 0 takes a free one.  NULL with a
+ * sentence in err.
+ */
+struct listeners *listeners_open(char *const *addresses, int n, unsigned slots,
+    char *err, size_t errsize);
+void listeners_free(struct listeners *l);
+/* Closes our descriptors; children keep theirs. */
+void listeners_close(struct listeners *l);
+
+/* "0.0.0.0:8080,[::]:8080": what is bound. */
+const char *listeners_text(const struct listeners *l);
+/* Sockets of one slot: an array of listeners_count(), borrowed. */
+unsigned listeners_count(const struct listeners *l);
+const int *listeners_fds(const struct listeners *l, unsigned slot);
+/* Begins to queue clients for the slot; again does nothing.  -1 with
+ * errno. */
+int listeners_start(struct listeners *l, unsigned slot)
+    __attribute__((warn_unused_result));
+
+#endif

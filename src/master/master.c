@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The master's order of start and what it does when a child becomes ready or
+ * goes.  It never parses a client's byte and never opens the database.
+ */
+#include "master.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../common/clock.h"
+#include "../common/config.h"
+#include "../common/log.h"
+#include "../common/loop.h"
+#include "../common/mem.h"
+#include "../common/page.h"
+#include "../common/proctitle.h"
+#include "child.h"
+#include "control.h"
+#include "drain.h"
+#include "hub.h"
+#include "listen.h"
+#include "lock.h"
+#include "notify.h"
+#include "presence.h"
+#include "relay.h"
+#include "signals.h"
+#include "spawn.h"
+
+#define MASTER_TICK_MS 5000
+
+static void
+master_raise_limits(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1 || rl.rlim_cur == rl.rlim_max)
+		return;
+	rl.rlim_cur = rl.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &rl) == -1)
+		log_warn("cannot raise the limit of open files", "error=\"%s\"",
+		    strerror(errno));
+}
+
+/* By its name, not as the open file: an upgrade replaces the file, and then
+ * the version check must see the new one. */
+static char *
+master_exe(void)
+{
+	char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	if (n <= 0)
+		return NULL;
+	return mem_strndup(path, (size_t)n);
+}
+
+/* ---- what follows from a child's fate ---- */
+
+static void
+master_serving(struct master *m)
+{
+	char status[64];
+
+	for (unsigned i = 0; i < m->config->workers; i++)
+		if (m->workers[i]->state != CHILD_READY)
+			return;
+	m->phase = MASTER_SERVING;
+	log_info("ready", "listen=%s workers=%u start_ms=%llu",
+	    listeners_text(m->listeners), m->config->workers,
+	    (unsigned long long)(clock_mono_ms() - m->started_ms));
+	(void)snprintf(status, sizeof(status), "serving with %u workers",
+	    m->config->workers);
+	notify_ready(status);
+}
+
+static void
+master_writer_ready(struct master *m, const struct child *writer)
+{
+	control_writer_ready(m->control);
+	for (unsigned i = 0; i < m->config->workers; i++) {
+		struct child *c = m->workers[i];
+
+		/* The writer before it may have died with something
+		 * committed and not announced. */
+		if (writer->lives > 1)
+			relay_lost(c);
+		if (m->phase == MASTER_STARTING && c->lives == 0)
+			child_start(c);
+	}
+}
+
+void
+master_child_ready(struct master *m, struct child *c)
+{
+	if (c->role == ROLE_WRITER)
+		master_writer_ready(m, c);
+	else if (m->phase == MASTER_STARTING)
+		master_serving(m);
+}
+
+void
+master_child_gone(struct master *m, struct child *c, int wait_status)
+{
+	switch (m->phase) {
+	case MASTER_STARTING:
+		/* It has logged why.  Killed by somebody else, it may just
+		 * try again. */
+		if (c->ready_ms == 0 &&
+		    (c->killed || !WIFSIGNALED(wait_status))) {
+			log_error("cannot start", "child=%s child_slot=%u",
+			    child_role(c), c->slot);
+			drain_fail(m);
+			return;
+		}
+		child_start_again(c);
+		return;
+	case MASTER_SERVING:
+		child_start_again(c);
+		return;
+	case MASTER_DRAINING:
+		/* Workers still need a writer for what is in flight. */
+		if (c->role == ROLE_WRITER && !c->killed)
+			child_start_again(c);
+		break;
+	case MASTER_STOPPING:
+	case MASTER_FAILED:
+		break;
+	}
+	drain_step(m);
+}
+
+static void
+master_on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct master *m = arg;
+	uint64_t now = clock_mono_ms();
+	/* Then it was we who stood still, and heartbeats wait to be read. */
+	bool late = now > m->tick_ms + 2 * MASTER_TICK_MS;
+
+	(void)fd;
+	(void)what;
+	m->tick_ms = now;
+	if (late || (m->phase != MASTER_STARTING && m->phase != MASTER_SERVING))
+		return;
+	child_check(m->writer, now);
+	for (unsigned i = 0; i < m->config->workers; i++)
+		child_check(m->workers[i], now);
+}
+
+/* ---- start and end ---- */
+
+static void
+master_log_error(const char *what, const char *err)
+{
+	char quoted[700];
+
+	log_error(what, "error=%s",
+	    log_quote(quoted, sizeof(quoted), err, strlen(err)));
+}
+
+/* What can be refused is refused before any process is started. */
+static int
+master_claim(struct master *m)
+{
+	const struct config *config = m->config;
+	char err[600];
+
+	m->lock_fd = lock_take(config->dsn.path, LOCK_WAIT_MS, err,
+	    sizeof(err));
+	if (m->lock_fd == -1)
+		goto fail;
+	m->page = page_create(&m->page_fd);
+	if (m->page == NULL) {
+		(void)snprintf(err, sizeof(err),
+		    "cannot make the shared page: %s", strerror(errno));
+		goto fail;
+	}
+	m->listeners = listeners_open(config->listen, config->nlisten,
+	    config->workers, err, sizeof(err));
+	if (m->listeners == NULL)
+		goto fail;
+	m->control = control_new(m, err, sizeof(err));
+	if (m->control == NULL)
+		goto fail;
+	return 0;
+fail:
+	master_log_error("cannot start", err);
+	return -1;
+}
+
+static void
+master_setup(struct master *m)
+{
+	const struct timeval tick = { MASTER_TICK_MS / 1000, 0 };
+
+	m->hub = hub_new();
+	m->presence = presence_new(relay_presence, m);
+	m->writer = child_new(m, ROLE_WRITER, 0);
+	m->workers = mem_alloc(m->config->workers * sizeof(struct child *));
+	for (unsigned i = 0; i < m->config->workers; i++)
+		m->workers[i] = child_new(m, ROLE_WORKER, i);
+	m->signals = signals_new(m);
+	m->limit = event_new(m->base, -1, 0, drain_on_limit, m);
+	m->tick = event_new(m->base, -1, EV_PERSIST, master_on_tick, m);
+	if (m->limit == NULL || m->tick == NULL ||
+	    event_add(m->tick, &tick) == -1)
+		abort();
+	m->tick_ms = clock_mono_ms();
+}
+
+static void
+master_free(struct master *m)
+{
+	control_free(m->control);
+	for (unsigned i = 0; m->workers != NULL && i < m->config->workers; i++)
+		child_free(m->workers[i]);
+	free(m->workers);
+	child_free(m->writer);
+	signals_free(m->signals);
+	if (m->tick != NULL)
+		event_free(m->tick);
+	if (m->limit != NULL)
+		event_free(m->limit);
+	presence_free(m->presence);
+	hub_free(m->hub);
+	listeners_free(m->listeners);
+	if (m->page != NULL) {
+		page_detach(m->page);
+		(void)close(m->page_fd);
+	}
+	if (m->lock_fd != -1)
+		(void)close(m->lock_fd);
+	event_base_free(m->base);
+	libevent_global_shutdown();
+	free(m->exe);
+	free(m->env);
+	config_free(m->config);
+}
+
+int
+master_main(struct config *config)
+{
+	struct master m = { .config = config, .lock_fd = -1, .status = 1 };
+
+	log_init("master", -1);
+	log_set_level(config->log_level);
+	proctitle_set("chatapi: master");
+	log_info("start", "version=" PACKAGE_VERSION " pid=%d workers=%u",
+	    (int)getpid(), config->workers);
+	m.started_ms = clock_mono_ms();
+	master_raise_limits();
+	m.base = loop_new();
+	m.env = spawn_environment();
+	m.exe = master_exe();
+	if (m.exe == NULL)
+		master_log_error("cannot start", "/proc is not mounted");
+	else if (master_claim(&m) == 0) {
+		master_setup(&m);
+		m.status = 0;
+		child_start(m.writer);
+		(void)event_base_dispatch(m.base);
+		log_info("stopped", "status=%d", m.status);
+	}
+	master_free(&m);
+	return m.status;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The master process: owns listening sockets, lock, shared page, hub and
+ * control socket, starts and watches the others.  It never parses a client's
+ * byte and never opens the database.
+ */
+#ifndef MASTER_MASTER_H
+#define MASTER_MASTER_H
+
+#include <stdint.h>
+
+struct child;
+struct config;
+struct control;
+struct event;
+struct event_base;
+struct hub;
+struct listeners;
+struct page;
+struct presence;
+struct signals;
+
+enum master_phase {
+	MASTER_STARTING, /* writer, then workers; the first failure ends it */
+	MASTER_SERVING,
+	MASTER_DRAINING, /* workers finish */
+	MASTER_STOPPING, /* then the writer */
+	MASTER_FAILED    /* start failed: all are being killed */
+};
+
+/* What the parts of the master share. */
+struct master {
+	struct event_base *base;
+	struct config *config;
+	struct page *page;
+	int page_fd;
+	int lock_fd;
+	char *exe;  /* absolute path of this program */
+	char **env; /* of the children */
+	struct listeners *listeners;
+	struct hub *hub;
+	struct presence *presence;
+	struct control *control;
+	struct signals *signals;
+	struct child *writer;
+	struct child **workers; /* config->workers of them */
+	struct event *tick;     /* looks for stuck children */
+	struct event *limit;    /* of a drain */
+	uint64_t tick_ms;
+	uint64_t started_ms;
+	enum master_phase phase;
+	int status; /* of the process at its end */
+};
+
+/* Serves until told to stop; takes what config holds.  The result is the
+ * exit status. */
+int master_main(struct config *config);
+
+/* A child has said READY. */
+void master_child_ready(struct master *m, struct child *c);
+/* A child has been reaped; wait_status is waitpid's. */
+void master_child_gone(struct master *m, struct child *c, int wait_status);
+
+#endif
