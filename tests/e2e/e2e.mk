@@ -19,6 +19,7 @@ EXTRA_DIST += \
 	tests/e2e/test_idempotency.py \
 	tests/e2e/test_kill.py \
 	tests/e2e/test_limits.py \
+	tests/e2e/test_long.py \
 	tests/e2e/test_rate_limit.py \
 	tests/e2e/test_rest_errors.py \
 	tests/e2e/test_rest_http.py \

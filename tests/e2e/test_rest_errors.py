@@ -180,7 +180,8 @@ def test_membership_before_the_member(tenant, room):
 @pytest.mark.parametrize("raw", [
     b"", b"{", b"nonsense", b"[]", b'"x"', b"5", b"null", b"{}{}",
     b'{"content":"x"} x', b"{'content':'x'}", b'{"content":"x",}',
-    b'{"content":"\xff"}', b'{"content":"\xc3"}', b'{"content":"\xed\xa0\x80"}',
+    b'{"content":"\xff"}', b'{"content":"\xc3"}',
+    b'{"content":"\xed\xa0\x80"}',
     b'{"content":"\xf4\x90\x80\x80"}', b'{"content":"\xc0\xaf"}',
     b'{"content":"\\ud800"}', b'{"content":"\\udc00"}',
     b'{"content":"\\ud800\\ud800"}', b'{"content":"\\udc00\\ud800"}',

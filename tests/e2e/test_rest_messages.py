@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Messages and acks by REST."""
 import json
+from decimal import Decimal
 
 import pytest
 
@@ -117,7 +118,8 @@ def test_meta_refused(ann, room, meta):
     "9223372036854775808", "18446744073709551615", "18446744073709551616",
     "123456789012345678901234567890", "1e400", "-1e400", "1e-400",
     "0.1234567890123456789012345", "3.141592653589793",
-    "1.7976931348623157e308", "5e-324", "-0", "-0.0", "1E5", "1e5", "100000.0"])
+    "1.7976931348623157e308", "5e-324", "-0", "-0.0", "1E5", "1e5",
+    "100000.0"])
 def test_number_survives_or_is_refused(ann, room, number):
     """A number is never silently another one."""
     reply = ann.post(f"/rooms/{room}/messages",
@@ -130,7 +132,6 @@ def test_number_survives_or_is_refused(ann, room, number):
     body = ann.get(f"/rooms/{room}/messages").body.decode()
     got = json.loads(body, parse_int=str, parse_float=str)
     got = got["messages"][0]["meta"][0]
-    from decimal import Decimal
     assert Decimal(got) == Decimal(number)
 
 

@@ -70,7 +70,8 @@ def test_thousand_members(tenant):
 
 
 def test_user_ids_are_any_text(tenant):
-    users = ["ann@example.org", "用户", "a b", "x" * 128, "a/b?c&d", "ü" * 64]
+    users = ["ann@example.org", "用户", "a b", "x" * 128, "a/b?c&d",
+             "ü" * 64]
     room = tenant.backend().make_room(users)
     got = tenant.backend().get(
         f"/rooms/{room['room_id']}/members").expect(200)
