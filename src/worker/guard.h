@@ -21,7 +21,8 @@ struct guard_request {
 	/* The parser reads no body for this method (HEAD, TRACE, unknown
 	 * ones): one that is announced would be taken for a request. */
 	bool bodyless;
-	bool nul; /* a NUL byte came before the blank line */
+	bool nul;    /* a NUL byte came before the blank line */
+	bool chunks; /* the chunks of its body are malformed */
 	size_t nheaders;
 	const struct guard_header *headers;
 };
