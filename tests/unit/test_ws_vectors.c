@@ -117,13 +117,13 @@ check_server(const char *line)
 
 /* How the stream went on from here, in the vector's words. */
 static const char *
-verdict(long n, const struct ws_frame *f, char text[16])
+verdict(long n, const struct ws_frame *f, char text[24])
 {
 	if (n == 0)
 		return "more";
 	if (n > 0)
 		return f->opcode == WS_CLOSE ? "close" : NULL;
-	snprintf(text, 16, "%ld", -n);
+	snprintf(text, 24, "%ld", -n);
 	return text;
 }
 
@@ -131,7 +131,7 @@ verdict(long n, const struct ws_frame *f, char text[16])
 static void
 check_stream(char *line, size_t step)
 {
-	char *max, *result, *want, *save, text[16];
+	char *max, *result, *want, *save, text[24];
 	const char *got = "more";
 	struct ws_codec c = { 0 };
 	struct ws_frame f;
