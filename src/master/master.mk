@@ -12,11 +12,3 @@ master_sources = \
 	src/master/relay.c src/master/relay.h \
 	src/master/signals.c src/master/signals.h \
 	src/master/spawn.c src/master/spawn.h
-
-# What every process has at its end of the bus.
-common_sources += \
-	src/common/link.c src/common/link.h src/common/link_int.h \
-	src/common/link_read.c src/common/link_write.c \
-	src/common/loop.c src/common/loop.h \
-	src/common/proctitle.c src/common/proctitle.h \
-	src/common/unix_sock.c src/common/unix_sock.h
