@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "../common/log.h"
 #include "../common/loop.h"
 #include "../common/page.h"
+#include "../common/proctitle.h"
 #include "../common/records.h"
 #include "../writer/store.h"
 #include "auth.h"
@@ -131,8 +133,11 @@ int
 worker_main(unsigned slot)
 {
 	struct worker w = { 0 };
+	char title[32];
 
 	log_init("worker", (int)slot);
+	snprintf(title, sizeof(title), "chatapi: worker %u", slot);
+	proctitle_set(title);
 	w.slot = slot;
 	w.page_slot = PAGE_SLOT_WORKER0 + (int)slot;
 	w.page = page_attach(CHILD_FD_PAGE);
