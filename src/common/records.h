@@ -153,8 +153,9 @@ int rec_attached_put(struct buf *b, const struct rec_attached *r);
 int rec_attached_get(const struct wire_record *w, struct rec_attached *r);
 
 /*
- * Forward `inner` (one whole event record) to every worker that wants any of
- * the keys; no keys = to every worker.  Written in two steps so that the
+ * Forward `inner` (one whole event record, or LOST when the publisher had to
+ * drop some) to every worker that wants any of the keys; no keys = to every
+ * worker.  Written in two steps so that the
  * event is encoded in place:
  *   size_t at = rec_publish_begin(b, keys, n); rec_event_…_put(b, …);
  *   rec_publish_end(b, at);

@@ -290,7 +290,12 @@ rec_publish_get(const struct wire_record *w, struct rec_publish *r)
 	if (r->nkeys > PUBLISH_KEYS_MAX)
 		return -1;
 	r->keys = wire_get_bytes(&rd, 8 * (size_t)r->nkeys);
-	return field_inner(&rd, REC_EVENT_MESSAGE, EVENT_LAST, &r->inner);
+	if (field_inner(&rd, REC_LOST, EVENT_LAST, &r->inner) == -1)
+		return -1;
+	/* LOST: the publisher had to drop events of its own. */
+	return r->inner.type == REC_LOST || r->inner.type >= REC_EVENT_MESSAGE ?
+	    0 :
+	    -1;
 }
 
 uint64_t

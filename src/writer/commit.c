@@ -333,7 +333,11 @@ batch_refuse(struct commit *c)
 			continue;
 		r.op = h.op;
 		if ((p = op->owner) != NULL) {
-			(void)rec_reply_put(&p->replies, &r);
+			/* Done by a batch before this one, or nobody can
+			 * tell: then silence is the only true answer. */
+			if (store_repeat(c->store, p->incarnation, &op->rec,
+				&p->replies) == 0)
+				(void)rec_reply_put(&p->replies, &r);
 			continue;
 		}
 		buf_clear(&c->reply);
@@ -454,6 +458,7 @@ commit_fatal(void)
 static void
 commit_batch(struct commit *c)
 {
+	uint64_t n = store_batch(c->store);
 	enum store_result result = batch_run(c);
 	unsigned operations;
 
@@ -463,7 +468,9 @@ commit_batch(struct commit *c)
 		batch_refuse(c);
 	operations = c->nbatch;
 	batch_end(c);
-	commit_set_writable(c, result == STORE_OK);
+	/* A batch that only read says nothing about writing. */
+	if (result != STORE_OK || store_batch(c->store) > n)
+		commit_set_writable(c, result == STORE_OK);
 	store_maintain(c->store);
 	commit_count(c, operations);
 }

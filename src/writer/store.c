@@ -373,6 +373,21 @@ broken:
 	return STORE_REFUSED;
 }
 
+int
+store_repeat(struct store *s, uint64_t incarnation,
+    const struct wire_record *op, struct buf *replies)
+{
+	struct op_ctx ctx = { .incarnation = incarnation };
+	int rc;
+
+	if (rec_op_head_get(op, &ctx.head) == -1)
+		return 0;
+	rc = store_receipt(s, &ctx);
+	if (rc == 1)
+		(void)rec_reply_put(replies, &ctx.reply);
+	return rc;
+}
+
 /* Everything that goes into the transaction at its end. */
 static int
 store_finish(struct store *s, bool *deleted)

@@ -51,6 +51,13 @@ enum store_result store_begin(struct store *s)
 enum store_result store_apply(struct store *s, uint64_t incarnation,
     const struct wire_record *op, struct buf *replies, struct buf *events)
     __attribute__((warn_unused_result));
+/*
+ * Outside a batch, after STORE_REFUSED: adds the old reply when that
+ * operation was done by an earlier batch, so that nobody is told otherwise.
+ * 1 added, 0 it was not done, -1 nobody can say now.
+ */
+int store_repeat(struct store *s, uint64_t incarnation,
+    const struct wire_record *op, struct buf *replies);
 /* Writes the receipts' row, commits, syncs. */
 enum store_result store_commit(struct store *s)
     __attribute__((warn_unused_result));

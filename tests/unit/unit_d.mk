@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The writer.
 unit_d_programs = \
+	tests/unit/test_commit \
 	tests/unit/test_queue \
 	tests/unit/test_receipts \
 	tests/unit/test_store \
@@ -8,6 +9,9 @@ unit_d_programs = \
 	tests/unit/test_store_rooms
 store_fixture = tests/unit/store_fixture.c tests/unit/store_fixture.h
 
+tests_unit_test_commit_SOURCES = tests/unit/test_commit.c $(store_fixture)
+tests_unit_test_commit_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_commit_LDADD = $(unit_ldadd)
 tests_unit_test_queue_SOURCES = tests/unit/test_queue.c
 tests_unit_test_queue_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_queue_LDADD = $(unit_ldadd)
