@@ -263,12 +263,12 @@ static void
 test_jsonc_agrees(void **state)
 {
 	static const char *const seeds[] = {
-		"{\"type\":\"send_message\",\"room_id\":\"room_x\","
-		"\"content\":\"hi \\u00e4 \\ud83d\\ude00\",\"meta\":"
-		"{\"a\":[1,2.5,-3e2,null,true],\"b\":{}}}",
+		("{\"type\":\"send_message\",\"room_id\":\"room_x\","
+		 "\"content\":\"hi \\u00e4 \\ud83d\\ude00\",\"meta\":"
+		 "{\"a\":[1,2.5,-3e2,null,true],\"b\":{}}}"),
 		"[[[[1]]],{\"x\":{\"y\":[false]}},\"\xc3\xa4\xe2\x82\xac\"]",
-		"{\"n\":18446744073709551615,\"m\":-9223372036854775808,"
-		"\"r\":1.25e-7}",
+		("{\"n\":18446744073709551615,\"m\":-9223372036854775808,"
+		 "\"r\":1.25e-7}"),
 	};
 	static const char alphabet[] =
 	    "{}[]:,\"\\ud09eE+-. \t\ntrufalsn\x80\xc3\xa4";
