@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,16 @@ worker_free(struct worker *w)
 	libevent_global_shutdown();
 }
 
+/* The master alone decides when its children stop. */
+static void
+worker_signals(void)
+{
+	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		(void)signal(ignored[i], SIG_IGN);
+}
+
 int
 worker_main(unsigned slot)
 {
@@ -138,6 +149,7 @@ worker_main(unsigned slot)
 	log_init("worker", (int)slot);
 	snprintf(title, sizeof(title), "chatapi: worker %u", slot);
 	proctitle_set(title);
+	worker_signals();
 	w.slot = slot;
 	w.page_slot = PAGE_SLOT_WORKER0 + (int)slot;
 	w.page = page_attach(CHILD_FD_PAGE);
