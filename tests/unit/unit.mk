@@ -3,11 +3,13 @@
 # programs here and takes its flags from here.
 unit_cppflags = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 unit_ldadd = libchatapi.la $(CMOCKA_LIBS)
+include tests/unit/unit_a.mk
 include tests/unit/unit_b.mk
 include tests/unit/unit_build.mk
+include tests/unit/unit_c.mk
 include tests/unit/unit_d.mk
 include tests/unit/unit_f.mk
-unit_tests = $(unit_b_programs) $(unit_build_programs) \
+unit_tests = $(unit_a_programs) $(unit_b_programs) $(unit_build_programs) $(unit_c_programs) \
 	$(unit_d_programs) $(unit_f_programs)
 
 if HAVE_CMOCKA
