@@ -7,6 +7,7 @@
  */
 #include "json_check.h"
 
+#include <endian.h>
 #include <float.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,8 +47,8 @@ enum expect {
 static void
 skip_space(struct scan *s)
 {
-	while (s->p < s->end && (*s->p == ' ' || *s->p == '\n' ||
-				    *s->p == '\r' || *s->p == '\t'))
+	while (s->p < s->end &&
+	    (*s->p == ' ' || *s->p == '\n' || *s->p == '\r' || *s->p == '\t'))
 		s->p++;
 }
 
@@ -61,18 +62,23 @@ is_digit(const struct scan *s)
 static void
 skip_plain(struct scan *s)
 {
-	uint64_t word, quote, slash;
+	uint64_t word, quote, slash, found;
 	unsigned char ch;
 
 	while (s->end - s->p >= (ptrdiff_t)sizeof(word)) {
 		memcpy(&word, s->p, sizeof(word));
+		word = le64toh(word);
 		quote = word ^ (ONES * '"');
 		slash = word ^ (ONES * '\\');
-		/* A borrow may mark a byte too many, never one too few. */
-		if (((word | (word - ONES * 0x20) | (quote - ONES) |
-			 (slash - ONES)) &
-			HIGHS) != 0)
-			break;
+		/* A borrow may mark a byte too many, but only above one that
+		 * is marked rightly. */
+		found = (word | (word - ONES * 0x20) | (quote - ONES) |
+			    (slash - ONES)) &
+		    HIGHS;
+		if (found != 0) {
+			s->p += __builtin_ctzll(found) / 8;
+			return;
+		}
 		s->p += sizeof(word);
 	}
 	while (s->p < s->end) {
@@ -172,7 +178,7 @@ check_string(struct scan *s, bool *nul)
 		}
 		if ((unsigned char)*s->p < 0x20)
 			return JSON_CHECK_SYNTAX;
-		n = utf8_sequence(s->p, (size_t)(s->end - s->p));
+		n = utf8_run(s->p, (size_t)(s->end - s->p));
 		if (n == 0)
 			return JSON_CHECK_UTF8;
 		s->p += n;
@@ -363,8 +369,8 @@ json_check(const char *text, size_t len, int depth_max)
 		skip_space(&s);
 		if (s.p == s.end)
 			return expect == EXPECT_NEXT && depth == 0 ?
-				   JSON_CHECK_OK :
-				   JSON_CHECK_SYNTAX;
+			    JSON_CHECK_OK :
+			    JSON_CHECK_SYNTAX;
 		ch = *s.p;
 		if (expect != EXPECT_VALUE && expect != EXPECT_KEY &&
 		    depth > 0 && ch == ((objects & 1) ? '}' : ']')) {

@@ -10,6 +10,8 @@
 bool utf8_valid(const char *s, size_t len);
 /* Bytes (1 to 4) of the character that s begins with; 0 when it is none. */
 size_t utf8_sequence(const char *s, size_t len);
+/* Bytes of the valid characters above U+007F that s begins with. */
+size_t utf8_run(const char *s, size_t len);
 /*
  * A tenant's own id for a user: 1 to 128 bytes of UTF-8 without control
  * characters (C0, DEL, C1).

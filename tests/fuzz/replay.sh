@@ -6,7 +6,9 @@ set -u
 : "${top_srcdir:=.}" "${top_builddir:=.}"
 status=0
 for program in "$top_builddir"/tests/fuzz/fuzz_*; do
-	[ -f "$program" ] && [ -x "$program" ] || continue
+	if ! [ -f "$program" ] || ! [ -x "$program" ]; then
+		continue # sources and objects, in a build in the tree
+	fi
 	corpus=$top_srcdir/tests/fuzz/corpus/${program##*/fuzz_}
 	if ! [ -d "$corpus" ]; then
 		echo "no corpus for $program"

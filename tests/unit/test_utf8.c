@@ -48,7 +48,8 @@ test_every_code_point(void **state)
 		n = encode(text, cp);
 		scalar = cp <= 0x10ffff && (cp < 0xd800 || cp > 0xdfff);
 		assert_int_equal(utf8_valid(text, n), scalar);
-		assert_int_equal(utf8_sequence(text, n), scalar ? n : 0);
+		assert_int_equal(utf8_run(text, n),
+		    scalar && cp >= 0x80 ? n : 0);
 		for (cut = 1; cut < n; cut++)
 			assert_false(utf8_valid(text, cut));
 	}
@@ -67,13 +68,25 @@ test_every_short_sequence(void **state)
 		for (b = 0; b < 0x100; b++) {
 			text[0] = (char)a;
 			text[1] = (char)b;
-			found += utf8_sequence(text, 2) == 2;
+			found += utf8_run(text, 2) == 2;
 			for (c = 0; a >= 0xe0 && c < 0x100; c++) {
 				text[2] = (char)c;
-				found += utf8_sequence(text, 3) == 3;
+				found += utf8_run(text, 3) == 3;
 			}
 		}
 	assert_int_equal(found, (0x800 - 0x80) + (0x10000 - 0x800 - 0x800));
+}
+
+static void
+test_run(void **state)
+{
+	(void)state;
+	assert_int_equal(utf8_run("", 0), 0);
+	assert_int_equal(utf8_run("a", 1), 0);
+	assert_int_equal(utf8_run("\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80x", 10),
+	    9);
+	assert_int_equal(utf8_run("\xc3\xa4\xe2\x82\xac", 4), 2);
+	assert_int_equal(utf8_run("\xc3\xa4\x80", 3), 2);
 }
 
 static void
@@ -136,6 +149,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_code_point),
 		cmocka_unit_test(test_every_short_sequence),
+		cmocka_unit_test(test_run),
 		cmocka_unit_test(test_position),
 		cmocka_unit_test(test_user_id),
 	};
