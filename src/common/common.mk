@@ -10,6 +10,7 @@ common_sources += \
 	src/common/dsn.c src/common/dsn.h \
 	src/common/duration.c src/common/duration.h \
 	src/common/json_check.c src/common/json_check.h \
+	src/common/json_scan.h \
 	src/common/json_text.c src/common/json_text.h \
 	src/common/rate.c src/common/rate.h \
 	src/common/utf8.c src/common/utf8.h

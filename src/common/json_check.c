@@ -7,7 +7,6 @@
  */
 #include "json_check.h"
 
-#include <endian.h>
 #include <float.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_scan.h"
 #include "utf8.h"
 
 /* What the bitmap of open arrays and objects can hold. */
@@ -27,9 +27,6 @@
 #define EXPONENT_TOP 309
 /* Exponents beyond this decide by themselves, whatever the digits are. */
 #define EXPONENT_CAP INT64_C(1000000000000)
-
-#define ONES UINT64_C(0x0101010101010101)
-#define HIGHS UINT64_C(0x8080808080808080)
 
 struct scan {
 	const char *p;
@@ -56,37 +53,6 @@ static bool
 is_digit(const struct scan *s)
 {
 	return s->p < s->end && *s->p >= '0' && *s->p <= '9';
-}
-
-/* Moves to the next byte that a string's plain ASCII run cannot hold. */
-static void
-skip_plain(struct scan *s)
-{
-	uint64_t word, quote, slash, found;
-	unsigned char ch;
-
-	while (s->end - s->p >= (ptrdiff_t)sizeof(word)) {
-		memcpy(&word, s->p, sizeof(word));
-		word = le64toh(word);
-		quote = word ^ (ONES * '"');
-		slash = word ^ (ONES * '\\');
-		/* A borrow may mark a byte too many, but only above one that
-		 * is marked rightly. */
-		found = (word | (word - ONES * 0x20) | (quote - ONES) |
-			    (slash - ONES)) &
-		    HIGHS;
-		if (found != 0) {
-			s->p += __builtin_ctzll(found) / 8;
-			return;
-		}
-		s->p += sizeof(word);
-	}
-	while (s->p < s->end) {
-		ch = (unsigned char)*s->p;
-		if (ch < 0x20 || ch >= 0x80 || ch == '"' || ch == '\\')
-			break;
-		s->p++;
-	}
 }
 
 /* Four hexadecimal digits; -1 when they are not. */
@@ -163,7 +129,7 @@ check_string(struct scan *s, bool *nul)
 	*nul = false;
 	s->p++;
 	for (;;) {
-		skip_plain(s);
+		s->p += json_scan_plain(s->p, (size_t)(s->end - s->p), true);
 		if (s->p == s->end)
 			return JSON_CHECK_SYNTAX;
 		if (*s->p == '"') {

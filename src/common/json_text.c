@@ -10,22 +10,12 @@
 
 #include "buf.h"
 #include "clock.h"
+#include "json_scan.h"
 
 /* Escape letters of U+0000..U+001F; 'u' = by number. */
 static const char control_escape[] = "uuuuuuuubtnufruuuuuuuuuuuuuuuuuu";
 
 static const char hex[] = "0123456789abcdef";
-
-static size_t
-plain_run(const char *s, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		if ((unsigned char)s[i] < 0x20 || s[i] == '"' || s[i] == '\\')
-			break;
-	return i;
-}
 
 static size_t
 escape(char out[6], unsigned char ch)
@@ -48,7 +38,7 @@ json_text_string(struct buf *b, const char *s, size_t len)
 
 	buf_add(b, "\"", 1);
 	while (len > 0 && !b->failed) {
-		n = plain_run(s, len);
+		n = json_scan_plain(s, len, false);
 		buf_add(b, s, n);
 		s += n;
 		len -= n;

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,6 +80,34 @@ test_read_back(void **state)
 	buf_free(&b);
 }
 
+/* Each byte at each place of a word of eight, among ASCII and others. */
+static void
+test_positions(void **state)
+{
+	char text[40], want[64];
+	size_t len, i;
+	unsigned ch, fill;
+
+	(void)state;
+	for (fill = 0x61; fill < 0x100; fill += 0x9e)
+		for (len = 1; len < sizeof(text); len++)
+			for (i = 0; i < len; i++)
+				for (ch = 0x20; ch < 0x100; ch++) {
+					bool escaped = ch == '"' || ch == '\\';
+
+					memset(text, (int)fill, len);
+					text[i] = (char)ch;
+					want[0] = '"';
+					memcpy(want + 1, text, i);
+					want[1 + i] = '\\';
+					memcpy(want + 1 + i + escaped, text + i,
+					    len - i);
+					strcpy(want + 1 + len + escaped, "\"");
+					want[2 + len + escaped] = '\0';
+					expect_text(text, len, want);
+				}
+}
+
 static void
 test_maximum(void **state)
 {
@@ -118,6 +147,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_escapes),
 		cmocka_unit_test(test_read_back),
+		cmocka_unit_test(test_positions),
 		cmocka_unit_test(test_maximum),
 		cmocka_unit_test(test_time),
 	};
