@@ -42,7 +42,8 @@ buf_grow(struct buf *b, size_t len)
 
 	/* Moving pays when at least as much is drained as is held: each byte
 	 * then moves at most once more than it was added. */
-	if (need <= b->cap && (b->off >= b->len || b->cap == b->max)) {
+	if (b->data != NULL && need <= b->cap &&
+	    (b->off >= b->len || b->cap == b->max)) {
 		memmove(b->data, b->data + b->off, b->len);
 		b->off = 0;
 		return;

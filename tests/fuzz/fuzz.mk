@@ -16,11 +16,15 @@ fuzz_ldflags = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 # One line here and two below for each target.
 check_PROGRAMS += \
 	tests/fuzz/fuzz_json \
+	tests/fuzz/fuzz_records \
 	tests/fuzz/fuzz_settings \
 	tests/fuzz/fuzz_ws_frame
 
 tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c $(fuzz_main)
 tests_fuzz_fuzz_json_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_records_SOURCES = tests/fuzz/fuzz_records.c \
+	tests/unit/records_copy.c tests/unit/records_copy.h $(fuzz_main)
+tests_fuzz_fuzz_records_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_settings_SOURCES = tests/fuzz/fuzz_settings.c $(fuzz_main)
 tests_fuzz_fuzz_settings_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_ws_frame_SOURCES = tests/fuzz/fuzz_ws_frame.c $(fuzz_main)

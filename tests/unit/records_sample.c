@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/* See records_sample.h. */
+#include "records_sample.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/buf.h"
+#include "common/config.h"
+
+const struct str sample_users[3] = { { "alice", 5 },
+	{ "b\xc3\xb6"
+	  "b",
+	    4 },
+	{ "c", 1 } };
+const uint64_t sample_keys[3] = { 1, UINT64_C(0xfedcba9876543210), UINT64_MAX };
+
+const struct rec_hello sample_hello = { .role = ROLE_WORKER,
+	.slot = 3,
+	.pid = 4,
+	.page_layout = 5,
+	.schema = 6,
+	.build = { "0.2.0", 5 } };
+const struct rec_peer sample_peer = { .slot = 63, .incarnation = 7 };
+const struct rec_interest sample_interest = { .serial = 8,
+	.nadd = 2,
+	.ndel = 1,
+	.add = sample_keys,
+	.del = sample_keys + 2 };
+const struct rec_attach sample_attach = { .conn = 9,
+	.tenant = 10,
+	.user = { "alice", 5 } };
+const struct rec_attached sample_attached = { .conn = 11, .granted = true };
+const struct rec_event_message sample_message = { .n = 12,
+	.tenant = 13,
+	.room = 14,
+	.seq = 15,
+	.sender = { "alice", 5 },
+	.client_msg_id = { "c-1", 3 },
+	.text = { "{\"type\":\"message\"}", 18 } };
+const struct rec_event_members sample_members = { .n = 16,
+	.tenant = 17,
+	.room = 18,
+	.token = SAMPLE_TOKEN,
+	.head = 19,
+	.nusers = 3,
+	.list = sample_users };
+const struct rec_event_acked sample_acked = { .n = 20,
+	.tenant = 21,
+	.room = 22,
+	.seq = 23,
+	.incarnation = 24,
+	.conn = 25,
+	.user = { "alice", 5 } };
+const struct rec_event_typing sample_typing = { .tenant = 26,
+	.room = 27,
+	.start = true,
+	.user = { "bob", 3 } };
+const struct rec_event_tenant sample_tenant = { .n = 28, .tenant = 29 };
+const struct rec_op_send sample_send = { .h = { 1001, 1000, 1002, 1003 },
+	.room = { SAMPLE_TOKEN, ID_TOKEN_LEN },
+	.sender = { "alice", 5 },
+	.client_msg_id = { "c-2", 3 },
+	.content = { "hi \0there", 9 },
+	.meta = { "{\"a\":1}", 7 },
+	.hash = "0123456789abcde" };
+const struct rec_op_ack sample_ack = { .h = { 1001, 1000, 1002, 1003 },
+	.conn = 30,
+	.seq = 31,
+	.room = { SAMPLE_TOKEN, ID_TOKEN_LEN },
+	.user = { "alice", 5 } };
+const struct rec_op_room_create sample_room = { .h = { 1001, 1000, 1002, 1003 },
+	.type = ROOM_CHANNEL,
+	.creator = { "alice", 5 },
+	.name = { "General", 7 },
+	.metadata = { "[1]", 3 },
+	.has_name = true,
+	.nusers = 3,
+	.list = sample_users };
+const struct rec_op_members_add sample_add = { .h = { 1001, 1000, 1002, 1003 },
+	.role = MEMBER_UNCHANGED,
+	.room = { SAMPLE_TOKEN, ID_TOKEN_LEN },
+	.actor = { "alice", 5 },
+	.nusers = 3,
+	.list = sample_users };
+const struct rec_op_member_remove sample_remove = { .h = { 1001, 1000, 1002,
+							1003 },
+	.room = { SAMPLE_TOKEN, ID_TOKEN_LEN },
+	.actor = { "alice", 5 },
+	.user = { "bob", 3 } };
+const struct rec_op_tenant_create sample_new_tenant = { .h = { 1001, 1000, 1002,
+							    0 },
+	.name = { "Acme", 4 },
+	.key_hash = "0123456789abcdef0123456789abcde" };
+const struct rec_op_admin sample_admin = { .h = { 1001, 1000, 1002, 0 },
+	.a = { "tenant_" SAMPLE_TOKEN, 29 },
+	.b = { "key_" SAMPLE_TOKEN, 26 },
+	.key_hash = "123456789abcdef0123456789abcdef" };
+const struct rec_op_key_used sample_key_used = { .h = { 1001, 1000, 1002,
+						     1003 },
+	.key = 32,
+	.unix_ms = 33 };
+const struct rec_reply sample_reply = { .op = 34,
+	.outcome = OUTCOME_NOT_MEMBER,
+	.room = 35,
+	.seq = 36,
+	.ms = 37,
+	.text = { "{}", 2 } };
+
+static size_t
+sample_config(struct buf *b)
+{
+	struct config c = { .nlisten = 2,
+		.log_level = LOG_LEVEL_WARN,
+		.workers = 3,
+		.rate_limit = 100,
+		.ws_max_per_user = 5,
+		.drain_timeout_ms = 10000,
+		.retry_max_attempts = 5,
+		.retry_interval_ms = 30000 };
+	struct rec_config r = { .incarnation = 38,
+		.nlisteners = 2,
+		.config = &c };
+	size_t ok;
+
+	c.listen[0] = strdup(":8080");
+	c.listen[1] = strdup("[::1]:9000");
+	c.dsn_text = strdup("file:x.db");
+	strcpy(c.dsn.path, "x.db");
+	c.dsn.busy_timeout_ms = 5000;
+	c.master_key = strdup("secret");
+	ok = rec_config_put(b, &r) == 0;
+	config_free(&c);
+	return ok;
+}
+
+static size_t
+sample_bus(struct buf *b)
+{
+	struct wire_record inner;
+	size_t n = 0, at;
+
+	n += rec_hello_put(b, &sample_hello) == 0;
+	n += rec_empty_put(b, REC_READY) == 0;
+	n += rec_empty_put(b, REC_HEARTBEAT) == 0;
+	n += rec_empty_put(b, REC_LOST) == 0;
+	n += rec_empty_put(b, REC_DRAINED) == 0;
+	n += sample_config(b);
+	n += rec_peer_put(b, &sample_peer) == 0;
+	n += rec_interest_put(b, &sample_interest) == 0;
+	n += rec_interest_ok_put(b, 39) == 0;
+	n += rec_attach_put(b, &sample_attach) == 0;
+	n += rec_detach_put(b, &sample_attach) == 0;
+	n += rec_attached_put(b, &sample_attached) == 0;
+	n += rec_drain_put(b, 40) == 0;
+	at = rec_publish_begin(b, sample_keys, 3);
+	(void)rec_event_message_put(b, &sample_message);
+	n += rec_publish_end(b, at) == 0;
+	at = b->len;
+	(void)rec_op_admin_put(b, REC_OP_KEY_REVOKE, &sample_admin);
+	(void)wire_next((uint8_t *)buf_head(b) + at, b->len - at, &inner);
+	/* The record may move while it is being wrapped. */
+	inner.whole = memcpy(malloc(inner.whole_len), inner.whole,
+	    inner.whole_len);
+	n += rec_control_put(b, REC_CONTROL, 41, &inner) == 0;
+	free((void *)inner.whole);
+	return n + 1;
+}
+
+static size_t
+sample_control_reply(struct buf *b)
+{
+	struct wire_record inner;
+	struct buf reply;
+	size_t n;
+
+	buf_init(&reply, 1000);
+	(void)rec_reply_put(&reply, &sample_reply);
+	(void)wire_next((uint8_t *)buf_head(&reply), reply.len, &inner);
+	n = rec_control_put(b, REC_CONTROL_REPLY, 42, &inner) == 0;
+	buf_free(&reply);
+	return n;
+}
+
+size_t
+records_sample(struct buf *b)
+{
+	size_t n = sample_bus(b) + sample_control_reply(b);
+
+	n += rec_event_message_put(b, &sample_message) == 0;
+	n += rec_event_members_put(b, REC_EVENT_JOINED, &sample_members) == 0;
+	n += rec_event_members_put(b, REC_EVENT_LEFT, &sample_members) == 0;
+	n += rec_event_acked_put(b, &sample_acked) == 0;
+	n += rec_event_typing_put(b, &sample_typing) == 0;
+	n += rec_event_tenant_put(b, &sample_tenant) == 0;
+	n += rec_op_send_put(b, &sample_send) == 0;
+	n += rec_op_ack_put(b, &sample_ack) == 0;
+	n += rec_op_room_create_put(b, &sample_room) == 0;
+	n += rec_op_members_add_put(b, &sample_add) == 0;
+	n += rec_op_member_remove_put(b, &sample_remove) == 0;
+	n += rec_op_tenant_create_put(b, &sample_new_tenant) == 0;
+	n += rec_op_admin_put(b, REC_OP_TENANT_LIST, &sample_admin) == 0;
+	n += rec_op_admin_put(b, REC_OP_TENANT_SHOW, &sample_admin) == 0;
+	n += rec_op_admin_put(b, REC_OP_KEY_ADD, &sample_admin) == 0;
+	n += rec_op_admin_put(b, REC_OP_KEY_LIST, &sample_admin) == 0;
+	n += rec_op_key_used_put(b, &sample_key_used) == 0;
+	n += rec_reply_put(b, &sample_reply) == 0;
+	return n;
+}
