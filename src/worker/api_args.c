@@ -14,8 +14,7 @@
 #include "../common/utf8.h"
 #include "http.h"
 
-/* One object, and what may nest in its meta. */
-#define BODY_DEPTH 33
+#define BODY_DEPTH JSON_DEPTH_MAX
 #define CURSOR_MAX 192
 
 struct json_tokener *
@@ -29,57 +28,97 @@ api_args_tokener(void)
 	return t;
 }
 
-/* json-c ends a member's name at U+0000.  The text is valid JSON. */
-static bool
-name_has_nul(const char *p, size_t len)
+/* The members that requests have; errors name these. */
+static const char *const known[] = { "client_msg_id", "content", "members",
+	"meta", "metadata", "name", "role", "room_id", "seq", "type", "user_id",
+	"user_ids" };
+
+/* Behind the string that p stands on. */
+static const char *
+string_end(const char *p, const char *end)
+{
+	for (p++; p < end && *p != '"'; p++)
+		if (*p == '\\')
+			p++;
+	return p < end ? p + 1 : end;
+}
+
+/* The comma or bracket behind a member's value. */
+static const char *
+value_end(const char *p, const char *end)
+{
+	int depth = 0;
+
+	while (p < end) {
+		if (*p == '"') {
+			p = string_end(p, end);
+			continue;
+		}
+		if (depth == 0 && (*p == ',' || *p == '}'))
+			break;
+		depth += *p == '{' || *p == '[';
+		depth -= *p == '}' || *p == ']';
+		p++;
+	}
+	return p;
+}
+
+/*
+ * Which known member of an object is to blame when the whole is not sound;
+ * NULL when none is.  The text may be anything.
+ */
+static const char *
+culprit(const char *p, size_t len)
 {
 	const char *end = p + len;
 
-	if (memmem(p, len, "\\u0000", 6) == NULL)
-		return false;
-	while (p < end) {
-		bool nul = false;
+	p = memchr(p, '{', len);
+	while (p != NULL && p + 1 < end) {
+		const char *name = memchr(p + 1, '"', (size_t)(end - p - 1));
+		const char *name_end, *value;
 
-		if (*p++ != '"')
+		if (name == NULL)
+			return NULL;
+		name_end = string_end(name, end);
+		value = memchr(name_end, ':', (size_t)(end - name_end));
+		if (value == NULL)
+			return NULL;
+		p = value_end(++value, end);
+		if (json_check(value, (size_t)(p - value), BODY_DEPTH - 2) ==
+		    JSON_CHECK_OK)
 			continue;
-		for (; p < end && *p != '"'; p++) {
-			if (*p != '\\')
-				continue;
-			if (end - p >= 6 && memcmp(p, "\\u0000", 6) == 0)
-				nul = true;
-			p++;
-		}
-		if (p < end)
-			p++;
-		while (p < end && strchr(" \t\r\n", *p) != NULL)
-			p++;
-		if (nul && p < end && *p == ':')
-			return true;
+		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			if (strlen(known[i]) + 2 == (size_t)(name_end - name) &&
+			    memcmp(known[i], name + 1, strlen(known[i])) == 0)
+				return known[i];
+		return NULL;
 	}
-	return false;
+	return NULL;
 }
 
-const char *
+int
 api_args_parse(struct json_tokener *t, const char *p, size_t len,
-    struct json_object **out)
+    struct json_object **out, struct field_error *err)
 {
 	enum json_check c = json_check(p, len, BODY_DEPTH);
 	struct json_object *o;
 
 	*out = NULL;
-	if (c != JSON_CHECK_OK)
-		return json_check_message(c);
-	if (name_has_nul(p, len))
-		return "The name of a member holds U+0000.";
+	if (c != JSON_CHECK_OK) {
+		err->field = c == JSON_CHECK_SYNTAX ? NULL : culprit(p, len);
+		err->message = json_check_message(c);
+		return -1;
+	}
 	json_tokener_reset(t);
 	o = json_tokener_parse_ex(t, p, (int)len);
-	if (o == NULL || json_tokener_get_error(t) != json_tokener_success ||
-	    !json_object_is_type(o, json_type_object)) {
-		json_object_put(o);
-		return "The body must be one JSON object.";
+	if (json_object_is_type(o, json_type_object)) {
+		*out = o;
+		return 0;
 	}
-	*out = o;
-	return NULL;
+	json_object_put(o);
+	err->field = NULL;
+	err->message = "The body must be one JSON object.";
+	return -1;
 }
 
 static int

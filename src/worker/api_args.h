@@ -23,9 +23,10 @@ struct json_tokener;
 /* ---- pure ---- */
 /* A parser with the right flags; reused for many bodies. */
 struct json_tokener *api_args_tokener(void);
-/* One strict JSON object, new in *out; NULL, or a sentence for the client. */
-const char *api_args_parse(struct json_tokener *t, const char *p, size_t len,
-    struct json_object **out) __attribute__((warn_unused_result));
+/* One strict JSON object, new in *out.  0, or -1 with *err. */
+int api_args_parse(struct json_tokener *t, const char *p, size_t len,
+    struct json_object **out, struct field_error *err)
+    __attribute__((warn_unused_result));
 /*
  * A list of users' ids under that name, each once, in the order given, into
  * list (API_USERS_MAX entries); absent = none.  0, or -1 with *err.

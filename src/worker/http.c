@@ -142,18 +142,19 @@ request_guard(struct http_request *q)
 		.nheaders = q->nheaders,
 		.headers = q->headers,
 	};
-	const char *why = guard_check(&g);
+	const char *why = guard_check(&g), *field = NULL;
 
 	if (q->nheaders > GUARD_HEADERS_MAX)
 		q->nheaders = GUARD_HEADERS_MAX;
-	if (why == NULL)
+	if (why != NULL) {
+		q->close = true;
+		q->linger = true;
+	} else
 		why = route_target_parse(&q->target, q->req->uri,
-		    strlen(q->req->uri));
+		    strlen(q->req->uri), &field);
 	if (why == NULL)
 		return true;
-	q->close = true;
-	q->linger = true;
-	http_error(q, OUTCOME_INVALID, NULL, why);
+	http_error(q, OUTCOME_INVALID, field, why);
 	return false;
 }
 
@@ -285,18 +286,14 @@ request_body(struct http_request *q)
 {
 	struct evbuffer *in = q->req->input_buffer;
 	size_t len = evbuffer_get_length(in);
-	const char *p, *why;
+	const char *p = len > 0 ? (char *)evbuffer_pullup(in, -1) : "";
+	struct field_error err;
 
-	if (!q->route->json)
+	if (!q->route->json ||
+	    api_args_parse(q->h->tokener, p, len, &q->json, &err) == 0)
 		return true;
-	p = len > 0 ? (const char *)evbuffer_pullup(in, -1) : NULL;
-	if (p == NULL)
-		why = "The body must be one JSON object.";
-	else
-		why = api_args_parse(q->h->tokener, p, len, &q->json);
-	if (why != NULL)
-		http_error(q, OUTCOME_INVALID, NULL, why);
-	return why == NULL;
+	http_error(q, OUTCOME_INVALID, err.field, err.message);
+	return false;
 }
 
 static bool
@@ -404,10 +401,6 @@ http_new(struct worker *w, const int *fds, unsigned nfds)
 	for (unsigned i = 0; i < nfds && i < HTTP_LISTENERS_MAX; i++)
 		if (http_listen(h, fds[i]) == -1)
 			goto fail;
-	if (w->config.allowed_origins == NULL && w->slot == 0)
-		log_info("browsers may connect from the server's own origin "
-			 "only: ALLOWED_ORIGINS is not set",
-		    NULL);
 	return h;
 fail:
 	log_error("cannot start the HTTP server", "err=%d", errno);

@@ -147,8 +147,13 @@ path_parse(struct route_target *t, char **at, const char *p, const char *end)
 	return NULL;
 }
 
+static const char broken_query[] =
+    "The query holds a broken percent escape, a control character or bytes "
+    "that are not UTF-8.";
+
 static const char *
-query_parse(struct route_target *t, char **at, const char *p, const char *end)
+query_parse(struct route_target *t, char **at, const char *p, const char *end,
+    const char **field)
 {
 	while (p < end) {
 		const char *amp = memchr(p, '&', (size_t)(end - p));
@@ -162,12 +167,13 @@ query_parse(struct route_target *t, char **at, const char *p, const char *end)
 			if (t->npairs == ROUTE_QUERY_MAX)
 				return "The query has too many parameters.";
 			if (!component_decode(&pair->name, at, p,
-				(size_t)(name_end - p), true) ||
-			    !component_decode(&pair->value, at, value,
+				(size_t)(name_end - p), true))
+				return broken_query;
+			*field = pair->name.p;
+			if (!component_decode(&pair->value, at, value,
 				(size_t)(stop - value), true))
-				return "The query holds a broken percent "
-				       "escape, a control character or bytes "
-				       "that are not UTF-8.";
+				return broken_query;
+			*field = NULL;
 			t->npairs++;
 		}
 		p = amp != NULL ? amp + 1 : end;
@@ -176,12 +182,14 @@ query_parse(struct route_target *t, char **at, const char *p, const char *end)
 }
 
 const char *
-route_target_parse(struct route_target *t, const char *target, size_t len)
+route_target_parse(struct route_target *t, const char *target, size_t len,
+    const char **field)
 {
 	const char *end = target + len;
 	const char *p, *query, *why;
 	char *at = t->text;
 
+	*field = NULL;
 	t->nsegments = 0;
 	t->npairs = 0;
 	if (len > ROUTE_TARGET_MAX)
@@ -199,7 +207,7 @@ route_target_parse(struct route_target *t, const char *target, size_t len)
 	/* An unknown path may have filled the text: its query is moot. */
 	if (t->nsegments == 0)
 		return NULL;
-	return query_parse(t, &at, query + 1, end);
+	return query_parse(t, &at, query + 1, end, field);
 }
 
 const char *

@@ -66,11 +66,11 @@ struct route_target {
  * Takes an origin-form ("/path?query") or absolute-form target apart and
  * undoes its percent escapes, and '+' in the query.  NULL, or a sentence for
  * the client: a broken escape, control characters, bytes that are not UTF-8,
- * too long.  A path that no route can have (too many or empty segments)
+ * too long; *field = the query parameter to blame, inside t, or NULL.  A path that no route can have (too many or empty segments)
  * comes back with nsegments 0.
  */
 const char *route_target_parse(struct route_target *t, const char *target,
-    size_t len) __attribute__((warn_unused_result));
+    size_t len, const char **field) __attribute__((warn_unused_result));
 /* The last value of that name; NULL when absent. */
 const char *route_target_query(const struct route_target *t, const char *name);
 
