@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define ID_TOKEN_LEN 22
-#define ID_TOKEN_SIZE (ID_TOKEN_LEN + 1)	/* with NUL */
+#define ID_TOKEN_SIZE (ID_TOKEN_LEN + 1) /* with NUL */
 #define ID_MESSAGE_SIZE (4 + 10 + ID_TOKEN_LEN + 9 + 1)
 #define ID_SEQ_MAX ((UINT64_C(1) << 45) - 1)
 /* "tenant_" is the longest prefix. */

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KEY_TEXT_SIZE 47	/* "sk_" + 43 characters of base64url + NUL */
+#define KEY_TEXT_SIZE 47 /* "sk_" + 43 characters of base64url + NUL */
 #define KEY_HASH_SIZE 32
 
 void key_new(char out[KEY_TEXT_SIZE]);

@@ -12,25 +12,25 @@ struct buf;
 
 /* All pointers are borrowed and not NUL-terminated. */
 struct message {
-	const char *room_token;	/* ID_TOKEN_LEN bytes */
+	const char *room_token; /* ID_TOKEN_LEN bytes */
 	uint64_t seq;
-	uint64_t rev;		/* 0 = never changed */
+	uint64_t rev; /* 0 = never changed */
 	int64_t created_ms;
-	int64_t edited_ms;	/* 0 = not edited */
-	int64_t deleted_ms;	/* 0 = alive; else content and meta are gone */
+	int64_t edited_ms;  /* 0 = not edited */
+	int64_t deleted_ms; /* 0 = alive; else content and meta are gone */
 	const char *sender;
 	size_t sender_len;
 	const char *content;
 	size_t content_len;
-	const char *meta;	/* JSON text; NULL = absent */
+	const char *meta; /* JSON text; NULL = absent */
 	size_t meta_len;
-	const char *client_msg_id;	/* NULL = none */
+	const char *client_msg_id; /* NULL = none */
 	size_t client_msg_id_len;
 };
 
 enum message_form {
-	MESSAGE_REST,	/* the object of GET and POST …/messages */
-	MESSAGE_FRAME	/* the WebSocket frame, "type":"message" first */
+	MESSAGE_REST, /* the object of GET and POST …/messages */
+	MESSAGE_FRAME /* the WebSocket frame, "type":"message" first */
 };
 
 /*

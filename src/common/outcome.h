@@ -10,8 +10,8 @@
 
 /* Numbers travel on the wire and rest in receipts: append only. */
 enum outcome {
-	OUTCOME_OK = 0,		/* done, new: 201 or 200 as the route says */
-	OUTCOME_REPEATED,	/* was there already: 200 */
+	OUTCOME_OK = 0,   /* done, new: 201 or 200 as the route says */
+	OUTCOME_REPEATED, /* was there already: 200 */
 	OUTCOME_ROOM_NOT_FOUND,
 	OUTCOME_NOT_MEMBER,
 	OUTCOME_NOT_ADMIN,
@@ -22,12 +22,12 @@ enum outcome {
 	OUTCOME_TENANT_NOT_FOUND,
 	OUTCOME_TENANT_DISABLED,
 	OUTCOME_KEY_NOT_FOUND,
-	OUTCOME_LATE,		/* past its deadline before it began */
-	OUTCOME_STORAGE,	/* the database cannot be written now */
-	OUTCOME_BUSY,		/* too much is waiting already */
-	OUTCOME_UNKNOWN,	/* nobody can say: close without an answer */
-	OUTCOME_INTERNAL,	/* a bug: 500 */
-	OUTCOME_INVALID,	/* the caller's detail says what is wrong: 400 */
+	OUTCOME_LATE,     /* past its deadline before it began */
+	OUTCOME_STORAGE,  /* the database cannot be written now */
+	OUTCOME_BUSY,     /* too much is waiting already */
+	OUTCOME_UNKNOWN,  /* nobody can say: close without an answer */
+	OUTCOME_INTERNAL, /* a bug: 500 */
+	OUTCOME_INVALID,  /* the caller's detail says what is wrong: 400 */
 	OUTCOME_UNAUTHORIZED,
 	OUTCOME_FORBIDDEN,
 	OUTCOME_NOT_FOUND,
@@ -35,16 +35,16 @@ enum outcome {
 	OUTCOME_PAYLOAD_TOO_LARGE,
 	OUTCOME_UNSUPPORTED_MEDIA_TYPE,
 	OUTCOME_RATE_LIMITED,
-	OUTCOME_ADMIN_OFF,	/* MASTER_API_KEY is not set */
+	OUTCOME_ADMIN_OFF, /* MASTER_API_KEY is not set */
 	OUTCOME_LAST
 };
 
 struct outcome_info {
-	int status;		/* HTTP */
-	const char *code;	/* "invalid_request", …; NULL for successes */
-	const char *message;	/* default sentence, for the client */
-	const char *field;	/* or NULL */
-	bool temporary;		/* trying again later may help */
+	int status;          /* HTTP */
+	const char *code;    /* "invalid_request", …; NULL for successes */
+	const char *message; /* default sentence, for the client */
+	const char *field;   /* or NULL */
+	bool temporary;      /* trying again later may help */
 };
 
 /* Never NULL; a number out of range maps to OUTCOME_INTERNAL. */

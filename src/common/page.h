@@ -11,32 +11,32 @@
 #include <stdint.h>
 
 #define PAGE_MAGIC UINT32_C(0x63686170)
-#define PAGE_LAYOUT 1		/* raised with every change of this file */
-#define PAGE_SLOTS 80		/* processes alive at once */
-#define PAGE_SLOT_RETIRED 0	/* what dead children had counted */
+#define PAGE_LAYOUT 1       /* raised with every change of this file */
+#define PAGE_SLOTS 80       /* processes alive at once */
+#define PAGE_SLOT_RETIRED 0 /* what dead children had counted */
 #define PAGE_SLOT_MASTER 1
 #define PAGE_SLOT_WRITER 2
-#define PAGE_SLOT_WORKER0 8	/* + the worker's slot */
+#define PAGE_SLOT_WORKER0 8 /* + the worker's slot */
 #define PAGE_TENANTS_MAX (UINT64_C(1) << 24)
 
 /* Up to PAGE_GAUGE0 they only rise; from there on they are gauges, zeroed
  * when their process is reaped. */
 enum page_counter {
-	COUNTER_MESSAGES_SENT,		/* writer: messages stored */
-	COUNTER_COMMITS,		/* writer */
-	COUNTER_COMMIT_NS,		/* writer: spent in COMMIT */
-	COUNTER_OPERATIONS,		/* writer: operations answered */
-	COUNTER_CHECKPOINTS,		/* writer */
-	COUNTER_DELIVERIES,		/* worker: message frames to sockets */
-	COUNTER_REQUESTS,		/* worker: REST requests answered */
-	COUNTER_BUS_RECORDS,		/* master: records forwarded */
-	COUNTER_BUS_LOST,		/* master: queues dropped */
-	COUNTER_RESTARTS,		/* master: children respawned */
+	COUNTER_MESSAGES_SENT, /* writer: messages stored */
+	COUNTER_COMMITS,       /* writer */
+	COUNTER_COMMIT_NS,     /* writer: spent in COMMIT */
+	COUNTER_OPERATIONS,    /* writer: operations answered */
+	COUNTER_CHECKPOINTS,   /* writer */
+	COUNTER_DELIVERIES,    /* worker: message frames to sockets */
+	COUNTER_REQUESTS,      /* worker: REST requests answered */
+	COUNTER_BUS_RECORDS,   /* master: records forwarded */
+	COUNTER_BUS_LOST,      /* master: queues dropped */
+	COUNTER_RESTARTS,      /* master: children respawned */
 	PAGE_GAUGE0 = 32,
-	GAUGE_CONNECTIONS = PAGE_GAUGE0,	/* worker: open WebSockets */
-	GAUGE_BEHIND,			/* worker: connections behind */
-	GAUGE_PENDING,			/* worker: operations at the writer */
-	GAUGE_WAL_BYTES,		/* writer */
+	GAUGE_CONNECTIONS = PAGE_GAUGE0, /* worker: open WebSockets */
+	GAUGE_BEHIND,                    /* worker: connections behind */
+	GAUGE_PENDING,                   /* worker: operations at the writer */
+	GAUGE_WAL_BYTES,                 /* writer */
 	PAGE_COUNTERS = 64
 };
 
@@ -47,10 +47,10 @@ struct page_slot {
 struct page {
 	uint32_t magic;
 	uint32_t layout;
-	uint64_t size;			/* of the whole mapping */
-	int64_t started_unix_ms;	/* of the master */
+	uint64_t size;           /* of the whole mapping */
+	int64_t started_unix_ms; /* of the master */
 	uint64_t started_mono_ms;
-	_Atomic uint32_t db_writable;	/* set by the writer: 1 = its last
+	_Atomic uint32_t db_writable; /* set by the writer: 1 = its last
 					 * commit or probe went through */
 	uint32_t pad;
 	struct page_slot slots[PAGE_SLOTS];

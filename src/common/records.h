@@ -24,7 +24,6 @@
 struct buf;
 struct config;
 
-
 /* Numbers are fixed within a WIRE_VERSION: append only. */
 enum record_type {
 	/* bus, child to master */
@@ -39,7 +38,7 @@ enum record_type {
 	REC_DRAINED,
 	/* bus, master to child */
 	REC_CONFIG = 32,
-	REC_PEER,	/* comes with a descriptor: the other end's link */
+	REC_PEER, /* comes with a descriptor: the other end's link */
 	REC_INTEREST_OK,
 	REC_ATTACHED,
 	REC_LOST,
@@ -83,9 +82,9 @@ struct rec_hello {
 	uint8_t role;
 	uint32_t slot;
 	uint32_t pid;
-	uint32_t page_layout;	/* PAGE_LAYOUT */
-	uint32_t schema;	/* newest schema version the binary knows */
-	struct str build;	/* package version */
+	uint32_t page_layout; /* PAGE_LAYOUT */
+	uint32_t schema;      /* newest schema version the binary knows */
+	struct str build;     /* package version */
 };
 int rec_hello_put(struct buf *b, const struct rec_hello *r);
 int rec_hello_get(const struct wire_record *w, struct rec_hello *r);
@@ -96,9 +95,9 @@ int rec_empty_get(const struct wire_record *w);
 
 /* The first record to a child: its identity and the configuration. */
 struct rec_config {
-	uint64_t incarnation;	/* of this child, unique for the database */
-	uint32_t nlisteners;	/* descriptors from CHILD_FD_LISTEN on */
-	struct config *config;	/* put: borrowed; get: filled in, owned */
+	uint64_t incarnation;  /* of this child, unique for the database */
+	uint32_t nlisteners;   /* descriptors from CHILD_FD_LISTEN on */
+	struct config *config; /* put: borrowed; get: filled in, owned */
 };
 int rec_config_put(struct buf *b, const struct rec_config *r);
 int rec_config_get(const struct wire_record *w, struct rec_config *r);
@@ -107,7 +106,7 @@ int rec_config_get(const struct wire_record *w, struct rec_config *r);
  * writer, slot 0.  To the writer: the worker in `slot`. */
 struct rec_peer {
 	uint32_t slot;
-	uint64_t incarnation;	/* of the peer */
+	uint64_t incarnation; /* of the peer */
 };
 int rec_peer_put(struct buf *b, const struct rec_peer *r);
 int rec_peer_get(const struct wire_record *w, struct rec_peer *r);
@@ -119,9 +118,9 @@ int rec_peer_get(const struct wire_record *w, struct rec_peer *r);
 struct rec_interest {
 	uint64_t serial;
 	uint32_t nadd, ndel;
-	const uint8_t *keys;	/* get: nadd + ndel little-endian u64 */
-	const uint64_t *add;	/* put only */
-	const uint64_t *del;	/* put only */
+	const uint8_t *keys; /* get: nadd + ndel little-endian u64 */
+	const uint64_t *add; /* put only */
+	const uint64_t *del; /* put only */
 };
 int rec_interest_put(struct buf *b, const struct rec_interest *r);
 int rec_interest_get(const struct wire_record *w, struct rec_interest *r);
@@ -135,7 +134,7 @@ int rec_interest_ok_get(const struct wire_record *w, uint64_t *serial);
  * may have one more.  A granted attach is also the worker's interest in the
  * user's key, until the DETACH. */
 struct rec_attach {
-	uint64_t conn;		/* worker's number of the connection */
+	uint64_t conn; /* worker's number of the connection */
 	uint64_t tenant;
 	struct str user;
 };
@@ -165,7 +164,7 @@ size_t rec_publish_begin(struct buf *b, const uint64_t *keys, uint16_t n);
 int rec_publish_end(struct buf *b, size_t at);
 struct rec_publish {
 	uint16_t nkeys;
-	const uint8_t *keys;	/* little-endian u64s */
+	const uint8_t *keys; /* little-endian u64s */
 	struct wire_record inner;
 };
 int rec_publish_get(const struct wire_record *w, struct rec_publish *r);
@@ -188,13 +187,13 @@ int rec_control_get(const struct wire_record *w, struct rec_control *r);
 
 /* A stored message: keys = the room's. */
 struct rec_event_message {
-	uint64_t n;		/* batch that committed it */
+	uint64_t n; /* batch that committed it */
 	uint64_t tenant;
 	uint64_t room;
 	uint64_t seq;
 	struct str sender;
-	struct str client_msg_id;	/* empty = none */
-	struct str text;	/* the finished frame, without client_msg_id */
+	struct str client_msg_id; /* empty = none */
+	struct str text; /* the finished frame, without client_msg_id */
 };
 int rec_event_message_put(struct buf *b, const struct rec_event_message *r);
 int rec_event_message_get(const struct wire_record *w,
@@ -211,10 +210,10 @@ struct rec_event_members {
 	uint64_t tenant;
 	uint64_t room;
 	char token[ID_TOKEN_SIZE];
-	uint64_t head;		/* JOINED: their last_ack; LEFT: room's head */
+	uint64_t head; /* JOINED: their last_ack; LEFT: room's head */
 	uint32_t nusers;
-	const uint8_t *users;	/* get: strings one after another */
-	const struct str *list;	/* put only */
+	const uint8_t *users;   /* get: strings one after another */
+	const struct str *list; /* put only */
 };
 int rec_event_members_put(struct buf *b, enum record_type type,
     const struct rec_event_members *r);
@@ -230,13 +229,12 @@ struct rec_event_acked {
 	uint64_t tenant;
 	uint64_t room;
 	uint64_t seq;
-	uint64_t incarnation;	/* worker and connection that already know */
+	uint64_t incarnation; /* worker and connection that already know */
 	uint64_t conn;
 	struct str user;
 };
 int rec_event_acked_put(struct buf *b, const struct rec_event_acked *r);
-int rec_event_acked_get(const struct wire_record *w,
-    struct rec_event_acked *r);
+int rec_event_acked_get(const struct wire_record *w, struct rec_event_acked *r);
 
 /* Not durable; published by workers; keys = the room's. */
 struct rec_event_typing {
@@ -263,27 +261,27 @@ int rec_event_tenant_get(const struct wire_record *w,
 
 /* First fields of every operation. */
 struct op_head {
-	uint64_t op;		/* rises within an incarnation, from 1 */
-	uint64_t low;		/* every operation below it is answered */
-	uint64_t deadline_ms;	/* clock_mono_ms(); refused when later */
-	uint64_t tenant;	/* internal id; 0 for operator's operations */
+	uint64_t op;          /* rises within an incarnation, from 1 */
+	uint64_t low;         /* every operation below it is answered */
+	uint64_t deadline_ms; /* clock_mono_ms(); refused when later */
+	uint64_t tenant;      /* internal id; 0 for operator's operations */
 };
 
 struct rec_op_send {
 	struct op_head h;
-	struct str room;	/* token */
+	struct str room; /* token */
 	struct str sender;
-	struct str client_msg_id;	/* empty = none */
+	struct str client_msg_id; /* empty = none */
 	struct str content;
-	struct str meta;	/* JSON text; empty = absent */
-	uint8_t hash[CONTENT_HASH_SIZE];	/* key_content_hash() */
+	struct str meta;                 /* JSON text; empty = absent */
+	uint8_t hash[CONTENT_HASH_SIZE]; /* key_content_hash() */
 };
 int rec_op_send_put(struct buf *b, const struct rec_op_send *r);
 int rec_op_send_get(const struct wire_record *w, struct rec_op_send *r);
 
 struct rec_op_ack {
 	struct op_head h;
-	uint64_t conn;		/* 0 = by REST */
+	uint64_t conn; /* 0 = by REST */
 	uint64_t seq;
 	struct str room;
 	struct str user;
@@ -292,21 +290,24 @@ int rec_op_ack_put(struct buf *b, const struct rec_op_ack *r);
 int rec_op_ack_get(const struct wire_record *w, struct rec_op_ack *r);
 
 enum room_type { ROOM_DM = 1, ROOM_GROUP, ROOM_CHANNEL };
-enum member_role { MEMBER_PLAIN = 0, MEMBER_ADMIN = 1,
-	MEMBER_UNCHANGED = 2 };	/* operations only: no role was given */
+enum member_role {
+	MEMBER_PLAIN = 0,
+	MEMBER_ADMIN = 1,
+	MEMBER_UNCHANGED = 2
+}; /* operations only: no role was given */
 
 /* members holds every founding member once, the creator among them; for a
  * dm two distinct ones. */
 struct rec_op_room_create {
 	struct op_head h;
 	uint8_t type;
-	struct str creator;	/* becomes admin; empty = the backend or dm */
+	struct str creator; /* becomes admin; empty = the backend or dm */
 	struct str name;
-	struct str metadata;	/* JSON text; empty = absent */
+	struct str metadata; /* JSON text; empty = absent */
 	bool has_name;
 	uint32_t nusers;
 	const uint8_t *users;
-	const struct str *list;	/* put only */
+	const struct str *list; /* put only */
 };
 int rec_op_room_create_put(struct buf *b, const struct rec_op_room_create *r);
 int rec_op_room_create_get(const struct wire_record *w,
@@ -317,12 +318,12 @@ bool rec_op_room_create_next(const struct rec_op_room_create *r, size_t *at,
 /* actor empty = the backend. */
 struct rec_op_members_add {
 	struct op_head h;
-	uint8_t role;		/* enum member_role */
+	uint8_t role; /* enum member_role */
 	struct str room;
 	struct str actor;
 	uint32_t nusers;
 	const uint8_t *users;
-	const struct str *list;	/* put only */
+	const struct str *list; /* put only */
 };
 int rec_op_members_add_put(struct buf *b, const struct rec_op_members_add *r);
 int rec_op_members_add_get(const struct wire_record *w,
@@ -333,7 +334,7 @@ bool rec_op_members_add_next(const struct rec_op_members_add *r, size_t *at,
 struct rec_op_member_remove {
 	struct op_head h;
 	struct str room;
-	struct str actor;	/* empty = the backend */
+	struct str actor; /* empty = the backend */
 	struct str user;
 };
 int rec_op_member_remove_put(struct buf *b,
@@ -363,7 +364,7 @@ struct rec_op_admin {
 	struct op_head h;
 	struct str a;
 	struct str b;
-	uint8_t key_hash[KEY_HASH_SIZE];	/* KEY_ADD only */
+	uint8_t key_hash[KEY_HASH_SIZE]; /* KEY_ADD only */
 };
 int rec_op_admin_put(struct buf *b, enum record_type type,
     const struct rec_op_admin *r);
@@ -372,12 +373,11 @@ int rec_op_admin_get(const struct wire_record *w, struct rec_op_admin *r);
 /* A key was used; h.tenant is its tenant; answered like the others. */
 struct rec_op_key_used {
 	struct op_head h;
-	uint64_t key;		/* internal id */
+	uint64_t key; /* internal id */
 	uint64_t unix_ms;
 };
 int rec_op_key_used_put(struct buf *b, const struct rec_op_key_used *r);
-int rec_op_key_used_get(const struct wire_record *w,
-    struct rec_op_key_used *r);
+int rec_op_key_used_get(const struct wire_record *w, struct rec_op_key_used *r);
 
 /* The head of any operation; -1 when it is none. */
 int rec_op_head_get(const struct wire_record *w, struct op_head *h);
@@ -394,7 +394,7 @@ int rec_op_head_get(const struct wire_record *w, struct op_head *h);
  */
 struct rec_reply {
 	uint64_t op;
-	uint8_t outcome;	/* enum outcome */
+	uint8_t outcome; /* enum outcome */
 	uint64_t room;
 	uint64_t seq;
 	uint64_t ms;
@@ -406,7 +406,7 @@ int rec_reply_get(const struct wire_record *w, struct rec_reply *r);
 /* ---- descriptors of a child ---- */
 #define CHILD_FD_BUS 3
 #define CHILD_FD_PAGE 4
-#define CHILD_FD_LOCK 5		/* writer */
-#define CHILD_FD_LISTEN 5	/* worker: the first of nlisteners */
+#define CHILD_FD_LOCK 5   /* writer */
+#define CHILD_FD_LISTEN 5 /* worker: the first of nlisteners */
 
 #endif

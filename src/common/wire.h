@@ -29,7 +29,7 @@ void wire_put_u8(struct buf *b, uint8_t v);
 void wire_put_u16(struct buf *b, uint16_t v);
 void wire_put_u32(struct buf *b, uint32_t v);
 void wire_put_u64(struct buf *b, uint64_t v);
-void wire_put_bytes(struct buf *b, const void *p, size_t len);	/* raw */
+void wire_put_bytes(struct buf *b, const void *p, size_t len); /* raw */
 void wire_put_str(struct buf *b, const char *s, size_t len);
 /* Fills in the length; `start` is what wire_begin() returned.  -1 when the
  * buf failed or the record is too long (it is then taken back out). */
@@ -40,7 +40,7 @@ struct wire_record {
 	uint8_t type;
 	const uint8_t *payload;
 	size_t len;
-	const uint8_t *whole;	/* with its header */
+	const uint8_t *whole; /* with its header */
 	size_t whole_len;
 };
 
