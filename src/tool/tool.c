@@ -46,9 +46,10 @@ usage(FILE *to)
 		const struct command *c = &commands[i];
 
 		(void)fprintf(to,
-		    "  chatapi [-c FILE] [-d DSN] %s %s "
-		    "[--json] %s\n        %s\n",
-		    c->noun, c->verb, c->args, c->what);
+		    "  chatapi [-c FILE] [-d DSN] %s %s [--json]%s%s\n"
+		    "        %s\n",
+		    c->noun, c->verb, c->nargs > 0 ? " " : "", c->args,
+		    c->what);
 	}
 }
 

@@ -135,7 +135,7 @@ store_open(const struct dsn *dsn, char *err, size_t errsize)
 	}
 	if (sqlite3_open_v2(s->path, &s->db,
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-		NULL) != SQLITE_OK) {
+		store_vfs()) != SQLITE_OK) {
 		s->err = sqlite3_extended_errcode(s->db);
 		goto fail;
 	}

@@ -212,6 +212,10 @@ void store_member_event(struct store *s, struct op_ctx *ctx,
 int store_tenant_check(struct store *s, uint64_t tenant);
 void store_tenants_reset(struct store *s);
 
+/* ---- store_vfs.c ---- */
+/* The name of the VFS to open the database with; NULL = SQLite's own. */
+const char *store_vfs(void);
+
 /* ---- migrate.c ---- */
 /* 0, or -1 with a sentence in err. */
 int store_migrate(struct store *s, char *err, size_t errsize);

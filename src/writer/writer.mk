@@ -17,5 +17,6 @@ writer_sources = \
 	src/writer/store_room.c \
 	src/writer/store_sql.c \
 	src/writer/store_tenant.c \
+	src/writer/store_vfs.c \
 	src/writer/writer.c \
 	src/writer/writer.h

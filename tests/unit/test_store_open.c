@@ -199,6 +199,52 @@ test_wal_stays_small(void **state)
 	free(big);
 }
 
+/* Write calls of this process so far; -1 where the kernel does not say. */
+static long
+write_calls(void)
+{
+	FILE *in = fopen("/proc/self/io", "r");
+	char line[128];
+	long n = -1;
+
+	if (in == NULL)
+		return -1;
+	while (fgets(line, sizeof(line), in) != NULL)
+		(void)sscanf(line, "syscw: %ld", &n);
+	fclose(in);
+	return n;
+}
+
+/* A commit of many pages leaves in few writes, and another process can read
+ * it as soon as it is done. */
+static void
+test_few_writes(void **state)
+{
+	struct fixture *f = *state;
+	char a[ID_TOKEN_SIZE], text[3001];
+	long calls = write_calls();
+
+	if (calls == -1)
+		skip();
+	memset(text, 'w', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	fixture_begin(f);
+	assert_int_equal(fixture_room(f, ROOM_GROUP, "", "alice", a),
+	    OUTCOME_OK);
+	fixture_commit(f);
+	calls = write_calls();
+	fixture_begin(f);
+	for (int i = 0; i < 200; i++)
+		assert_int_equal(fixture_send(f, a, "alice", "", text),
+		    OUTCOME_OK);
+	fixture_commit(f);
+	assert_true(write_calls() - calls < 30);
+	assert_int_equal(fixture_query(f,
+			     "SELECT sum(length(content)) "
+			     "FROM message"),
+	    200 * 3000);
+}
+
 int
 main(void)
 {
@@ -212,6 +258,7 @@ main(void)
 		TEST(test_no_directory),
 		TEST(test_killed),
 		TEST(test_wal_stays_small),
+		TEST(test_few_writes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
