@@ -68,11 +68,11 @@ ws_conn_start(struct worker *w, int fd, struct buf *early,
 	TAILQ_INIT(&c->feeds);
 	TAILQ_INIT(&c->behind);
 	LIST_INIT(&c->ops);
-	buf_init(&c->in, WS_FRAME_MAX + FRAME_OVERHEAD + WS_READ_MAX);
+	/* What came behind the handshake may be more than one read. */
+	c->in = *early;
+	c->in.max = early->len + WS_FRAME_MAX + FRAME_OVERHEAD + WS_READ_MAX;
+	buf_init(early, early->max);
 	buf_init(&c->message, WS_FRAME_MAX);
-	if (early->len > 0)
-		(void)buf_add(&c->in, buf_head(early), early->len);
-	buf_free(early);
 	conn_socket_options(fd);
 	c->user = users_get(w->users, who->tenant, who->user, who->user_len);
 	LIST_INSERT_HEAD(&c->user->conns, c, in_user);
@@ -148,6 +148,10 @@ ws_conn_attached(struct worker *w, uint64_t id, bool granted)
 	}
 	if (w->draining) {
 		ws_conn_close(c, WS_CLOSE_RESTART, "restarting");
+		return;
+	}
+	if (c->refused != 0) {
+		ws_conn_close(c, c->refused, "credentials revoked");
 		return;
 	}
 	conn_welcome(c);

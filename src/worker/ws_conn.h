@@ -56,6 +56,7 @@ struct ws_conn {
 	bool listed;      /* its first list of rooms is complete */
 	bool synced;      /* sync.complete has been sent */
 	struct ws_codec codec;
+	uint16_t refused;   /* close code: its right went while attaching */
 	uint32_t sync_left; /* feeds that sync.complete waits for */
 	uint32_t pending;   /* operations at the writer */
 	uint32_t last_rx_s; /* monotonic seconds */

@@ -318,6 +318,25 @@ ws_list_lost(struct ws_list *l)
 	}
 }
 
+/* The close code for a connection whose right is gone; 0 = it is good. */
+static uint16_t
+list_refusal(const struct ws_list *l, const struct ws_conn *c)
+{
+	struct caller who = { 0 };
+
+	who.tenant = c->user->tenant;
+	who.key = c->key;
+	who.by_key = true;
+	switch (auth_recheck(l->w->auth, &who)) {
+	case OUTCOME_TENANT_DISABLED:
+		return WS_CLOSE_DISABLED;
+	case OUTCOME_UNAUTHORIZED:
+		return WS_CLOSE_REVOKED;
+	default:
+		return 0;
+	}
+}
+
 void
 ws_list_recheck(struct ws_list *l, uint64_t tenant)
 {
@@ -325,22 +344,21 @@ ws_list_recheck(struct ws_list *l, uint64_t tenant)
 
 	for (int i = 0; i < TICK_BUCKETS; i++) {
 		TAILQ_FOREACH(c, &l->bucket[i], in_tick) {
-			struct caller who = { 0 };
-			enum outcome o;
+			uint16_t code;
 
-			if (c->state != WS_OPEN ||
+			if (c->state > WS_OPEN ||
 			    (tenant != 0 && c->user->tenant != tenant))
 				continue;
-			who.tenant = c->user->tenant;
-			who.key = c->key;
-			who.by_key = true;
-			o = auth_recheck(l->w->auth, &who);
-			if (o == OUTCOME_TENANT_DISABLED)
-				ws_conn_close(c, WS_CLOSE_DISABLED,
-				    "tenant disabled");
-			else if (o == OUTCOME_UNAUTHORIZED)
-				ws_conn_close(c, WS_CLOSE_REVOKED,
-				    "credentials revoked");
+			code = list_refusal(l, c);
+			if (code == 0)
+				continue;
+			if (c->state == WS_ATTACHING)
+				c->refused = code;
+			else
+				ws_conn_close(c, code,
+				    code == WS_CLOSE_DISABLED ?
+					"tenant disabled" :
+					"credentials revoked");
 		}
 	}
 }
