@@ -46,7 +46,7 @@ enum config_action { CONFIG_RUN, CONFIG_CHECK, CONFIG_HELP, CONFIG_VERSION,
  * none: that is an operator's subcommand, its index goes to *first_arg and
  * the action is CONFIG_TOOL.  0, or -1 with one sentence in err that names
  * the setting, where it came from and what is allowed.  Warnings go to the
- * log.
+ * log, whose level it sets.
  */
 int config_load(struct config *c, int argc, char **argv,
     enum config_action *action, int *first_arg, char *err, size_t errsize)

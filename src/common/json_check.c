@@ -20,8 +20,8 @@
 /* What the bitmap of open arrays and objects can hold. */
 #define DEPTH_BITS 64
 
-/* Digits of a real that are looked at when it is near the largest double;
- * that needs 309, what follows only says "a little more". */
+/* Digits of a real that are looked at when it is near the largest double.
+ * The least number that overflows has 309, so what follows decides nothing. */
 #define DIGITS_MAX 320
 /* Decimal exponent of the largest double, written as 0.17…e309. */
 #define EXPONENT_TOP 309
@@ -197,7 +197,7 @@ check_real(const char *p, const char *end)
 	char copy[DIGITS_MAX + 16], *o = copy;
 	const char *exp = p;
 	int64_t e = 0, places = 0;
-	bool point = false, more = false;
+	bool point = false;
 	size_t kept = 0;
 
 	while (exp < end && *exp != 'e' && *exp != 'E')
@@ -214,8 +214,7 @@ check_real(const char *p, const char *end)
 			if (kept < DIGITS_MAX) {
 				*o++ = *p;
 				kept++;
-			} else if (*p != '0')
-				more = true;
+			}
 		} else
 			places -= point;
 	}
@@ -223,8 +222,6 @@ check_real(const char *p, const char *end)
 		return JSON_CHECK_OK;
 	if (e + places > EXPONENT_TOP)
 		return JSON_CHECK_NUMBER;
-	if (more)
-		*o++ = '1';
 	/* Without a point, so that no locale can have a say. */
 	snprintf(o, (size_t)(copy + sizeof(copy) - o), "e%d",
 	    EXPONENT_TOP - (int)(o - copy));

@@ -506,6 +506,40 @@ test_record(void **state)
 	buf_free(&again);
 }
 
+static void
+expect_bad_record(void)
+{
+	struct wire_record rec;
+	struct wire_reader r;
+	struct config got;
+	struct buf b;
+
+	buf_init(&b, 65536);
+	put_record(&b);
+	assert_int_equal(wire_next((uint8_t *)buf_head(&b), b.len, &rec),
+	    b.len);
+	wire_reader_init(&r, &rec);
+	assert_int_equal(config_get(&r, &got), -1);
+	buf_free(&b);
+}
+
+static void
+test_record_ranges(void **state)
+{
+	(void)state;
+	assert_int_equal(load("-w", "1", ""), 0);
+	c.workers = 0;
+	expect_bad_record();
+	c.workers = CONFIG_WORKERS_MAX + 1;
+	expect_bad_record();
+	c.workers = 1;
+	c.log_level = LOG_LEVEL_DEBUG + 1;
+	expect_bad_record();
+	c.log_level = LOG_LEVEL_DEBUG;
+	c.dsn.path[0] = '\0';
+	expect_bad_record();
+}
+
 /* A change of one byte gives another config or a refusal, never a crash, and
  * never a value that is out of range. */
 static void
@@ -561,6 +595,7 @@ main(void)
 		TEST(test_listen_forms),
 		TEST(test_bad_files),
 		TEST(test_record),
+		TEST(test_record_ranges),
 		TEST(test_bad_record),
 	};
 

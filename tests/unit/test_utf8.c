@@ -78,6 +78,23 @@ test_every_short_sequence(void **state)
 }
 
 static void
+test_every_long_beginning(void **state)
+{
+	unsigned a, b, found = 0;
+	char text[4] = { 0, 0, (char)0x80, (char)0x80 };
+
+	(void)state;
+	for (a = 0xf0; a < 0x100; a++)
+		for (b = 0; b < 0x100; b++) {
+			text[0] = (char)a;
+			text[1] = (char)b;
+			found += utf8_sequence(text, 4) == 4;
+		}
+	/* One for each 4,096 code points above the basic plane. */
+	assert_int_equal(found, 0x100000 / 4096);
+}
+
+static void
 test_run(void **state)
 {
 	(void)state;
@@ -149,6 +166,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_code_point),
 		cmocka_unit_test(test_every_short_sequence),
+		cmocka_unit_test(test_every_long_beginning),
 		cmocka_unit_test(test_run),
 		cmocka_unit_test(test_position),
 		cmocka_unit_test(test_user_id),
