@@ -20,26 +20,31 @@ struct wire_reader;
 #define CONFIG_LISTEN_MAX 8
 
 struct config {
-	char *listen[CONFIG_LISTEN_MAX];	/* LISTEN_ADDR, -l: "host:port",
+	char *listen[CONFIG_LISTEN_MAX]; /* LISTEN_ADDR, -l: "host:port",
 						 * ":port", "[v6]:port" */
 	int nlisten;
-	char *dsn_text;			/* DATABASE_DSN, -d */
+	char *dsn_text; /* DATABASE_DSN, -d */
 	struct dsn dsn;
-	enum log_level log_level;	/* LOG_LEVEL */
-	unsigned workers;		/* WORKERS, -w; 1..64 */
-	uint32_t rate_limit;		/* DEFAULT_RATE_LIMIT, a second */
-	char *master_key;		/* MASTER_API_KEY; NULL = no admin API */
-	char *allowed_origins;		/* ALLOWED_ORIGINS; NULL = own only */
-	unsigned ws_max_per_user;	/* WS_MAX_CONNECTIONS_PER_USER */
-	uint64_t drain_timeout_ms;	/* SHUTDOWN_DRAIN_TIMEOUT, 10s */
-	unsigned retry_max_attempts;	/* RETRY_MAX_ATTEMPTS */
-	uint64_t retry_interval_ms;	/* RETRY_INTERVAL */
-	bool check_only;		/* -t */
+	enum log_level log_level;    /* LOG_LEVEL */
+	unsigned workers;            /* WORKERS, -w; 1..64 */
+	uint32_t rate_limit;         /* DEFAULT_RATE_LIMIT, a second */
+	char *master_key;            /* MASTER_API_KEY; NULL = no admin API */
+	char *allowed_origins;       /* ALLOWED_ORIGINS; NULL = own only */
+	unsigned ws_max_per_user;    /* WS_MAX_CONNECTIONS_PER_USER */
+	uint64_t drain_timeout_ms;   /* SHUTDOWN_DRAIN_TIMEOUT, 10s */
+	unsigned retry_max_attempts; /* RETRY_MAX_ATTEMPTS */
+	uint64_t retry_interval_ms;  /* RETRY_INTERVAL */
+	bool check_only;             /* -t */
 };
 
 /* What main does next. */
-enum config_action { CONFIG_RUN, CONFIG_CHECK, CONFIG_HELP, CONFIG_VERSION,
-	CONFIG_TOOL };
+enum config_action {
+	CONFIG_RUN,
+	CONFIG_CHECK,
+	CONFIG_HELP,
+	CONFIG_VERSION,
+	CONFIG_TOOL
+};
 
 /*
  * Reads flags, environment and file.  Options end at the first word that is

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 struct dsn {
-	char path[4096];	/* file name, never empty, never ":memory:" */
-	uint32_t busy_timeout_ms;	/* default 5000; at most 60000 */
+	char path[4096];          /* file name, never empty, never ":memory:" */
+	uint32_t busy_timeout_ms; /* default 5000; at most 60000 */
 };
 
 /*

@@ -15,13 +15,13 @@
 
 enum json_check {
 	JSON_CHECK_OK,
-	JSON_CHECK_SYNTAX,	/* not JSON, or bytes after it */
-	JSON_CHECK_UTF8,	/* a string that is not UTF-8 */
-	JSON_CHECK_SURROGATE,	/* \ud800..\udfff without its other half */
-	JSON_CHECK_NUMBER,	/* would not survive: an integer outside
+	JSON_CHECK_SYNTAX,    /* not JSON, or bytes after it */
+	JSON_CHECK_UTF8,      /* a string that is not UTF-8 */
+	JSON_CHECK_SURROGATE, /* \ud800..\udfff without its other half */
+	JSON_CHECK_NUMBER,    /* would not survive: an integer outside
 				 * int64/uint64, a real that overflows */
-	JSON_CHECK_DEPTH,	/* more than depth_max nested */
-	JSON_CHECK_KEY		/* a member's name with \u0000, which json-c
+	JSON_CHECK_DEPTH,     /* more than depth_max nested */
+	JSON_CHECK_KEY        /* a member's name with \u0000, which json-c
 				 * would cut short */
 };
 

@@ -13,10 +13,10 @@
 
 struct rate_result {
 	bool allowed;
-	uint32_t limit;		/* requests a second; 0 = none */
-	uint32_t remaining;	/* how many more would be allowed right now */
-	uint64_t full_in_ns;	/* until the burst is whole again */
-	uint64_t retry_in_ns;	/* 0 when allowed */
+	uint32_t limit;       /* requests a second; 0 = none */
+	uint32_t remaining;   /* how many more would be allowed right now */
+	uint64_t full_in_ns;  /* until the burst is whole again */
+	uint64_t retry_in_ns; /* 0 when allowed */
 };
 
 /*

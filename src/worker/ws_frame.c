@@ -206,7 +206,7 @@ static bool
 is_base64(char ch)
 {
 	return (ch >= 'A' && ch <= 'Z') || (ch >= 'a' && ch <= 'z') ||
-	       (ch >= '0' && ch <= '9') || ch == '+' || ch == '/';
+	    (ch >= '0' && ch <= '9') || ch == '+' || ch == '/';
 }
 
 bool
@@ -227,5 +227,5 @@ ws_accept_key(const char *key, char out[WS_ACCEPT_SIZE])
 	if (SHA1(text, sizeof(text), digest) == NULL)
 		return false;
 	return EVP_EncodeBlock((unsigned char *)out, digest, sizeof(digest)) ==
-	       WS_ACCEPT_SIZE - 1;
+	    WS_ACCEPT_SIZE - 1;
 }

@@ -24,7 +24,7 @@ enum ws_close_code {
 	WS_CLOSE_NORMAL = 1000,
 	WS_CLOSE_PROTOCOL = 1002,
 	WS_CLOSE_UNSUPPORTED = 1003,
-	WS_CLOSE_NO_STATUS = 1005,	/* never on the wire */
+	WS_CLOSE_NO_STATUS = 1005, /* never on the wire */
 	WS_CLOSE_BAD_DATA = 1007,
 	WS_CLOSE_POLICY = 1008,
 	WS_CLOSE_TOO_BIG = 1009,
@@ -37,16 +37,16 @@ enum ws_close_code {
 
 struct ws_frame {
 	bool fin;
-	uint8_t opcode;		/* enum ws_opcode */
-	uint8_t *payload;	/* unmasked in place */
+	uint8_t opcode;   /* enum ws_opcode */
+	uint8_t *payload; /* unmasked in place */
 	size_t len;
 };
 
 /* State between frames of one connection; all zero at the start. */
 struct ws_codec {
-	bool in_message;	/* a fragmented message has begun */
+	bool in_message; /* a fragmented message has begun */
 	uint8_t message_opcode;
-	size_t message_len;	/* of its fragments so far */
+	size_t message_len; /* of its fragments so far */
 };
 
 /*
