@@ -296,6 +296,9 @@ http_conn_release(struct http_conn *c)
 	struct http *h = c->h;
 	int fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 3);
 
+	/* Off the epoll set while its number still names the socket: the set
+	 * would keep reporting it for as long as the copy lives. */
+	bufferevent_disable(c->bev, EV_READ | EV_WRITE);
 	/* evhttp shuts down whatever socket its number names when it frees
 	 * the connection: let that be /dev/null. */
 	if (fd != -1 && dup3(h->devnull, c->fd, O_CLOEXEC) == -1) {
