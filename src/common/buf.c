@@ -81,7 +81,7 @@ buf_added(struct buf *b, size_t len)
 }
 
 int
-buf_add(struct buf *b, const void *p, size_t len)
+buf_add_grown(struct buf *b, const void *p, size_t len)
 {
 	char *to;
 

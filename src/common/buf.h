@@ -34,8 +34,8 @@ void buf_clear(struct buf *b);
  */
 char *buf_reserve(struct buf *b, size_t len);
 void buf_added(struct buf *b, size_t len);
-/* 0, or -1 with `failed` set and nothing added. */
-int buf_add(struct buf *b, const void *p, size_t len);
+/* buf_add() when the memory must grow first. */
+int buf_add_grown(struct buf *b, const void *p, size_t len);
 int buf_addf(struct buf *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* Adds a decimal number. */
@@ -49,6 +49,18 @@ static inline char *
 buf_head(const struct buf *b)
 {
 	return b->data != NULL ? b->data + b->off : (char *)"";
+}
+
+/* 0, or -1 with `failed` set and nothing added. */
+static inline int
+buf_add(struct buf *b, const void *p, size_t len)
+{
+	/* Nothing (len 0) goes the long way too. */
+	if (len - 1 >= b->cap - b->off - b->len || b->failed)
+		return buf_add_grown(b, p, len);
+	memcpy(b->data + b->off + b->len, p, len);
+	b->len += len;
+	return 0;
 }
 
 /* Adds a string literal or other NUL-terminated text. */

@@ -69,15 +69,11 @@ static const char *const sql[READER_SQL_LAST] = {
 	[READER_ROOMS_OF_TENANT] = "SELECT id, 0 FROM room "
 				   "WHERE tenant = ?1 AND id < ?2 "
 				   "ORDER BY id DESC LIMIT ?3",
-	[READER_MESSAGES_AFTER] = "SELECT " READER_MESSAGE_COLUMNS
-				  " FROM message "
-				  "WHERE room = ?1 AND seq > ?2 "
-				  "ORDER BY seq LIMIT ?3",
-	/* Where the page begins is known without sorting: seqs are dense. */
-	[READER_MESSAGES_BEFORE] =
-	    "SELECT * FROM (SELECT " READER_MESSAGE_COLUMNS " FROM message "
-	    "WHERE room = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3) "
-	    "ORDER BY seq",
+	[READER_MESSAGES] = "SELECT " READER_MESSAGE_COLUMNS " FROM message "
+			    "WHERE room = ?1 AND seq > ?2 AND seq < ?3 "
+			    "ORDER BY seq LIMIT ?4",
+	[READER_MESSAGE_LAST] = "SELECT max(seq) FROM message "
+				"WHERE room = ?1 AND seq < ?2",
 	[READER_MESSAGE] = "SELECT " READER_MESSAGE_COLUMNS " FROM message "
 			   "WHERE room = ?1 AND seq = ?2",
 };
