@@ -19,6 +19,8 @@ REQUEST = itertools.count(1)
 
 
 class Chat:
+    alive = set()
+
     def __init__(self, ws, slot):
         self.ws = ws
         self.log = []
@@ -28,6 +30,7 @@ class Chat:
         self.welcome = None
         self.on_frame = None
         self.reader = asyncio.ensure_future(self._read())
+        Chat.alive.add(self)
 
     @classmethod
     async def connect(cls, tenant, user, slot=None, path="/ws",
@@ -175,6 +178,7 @@ class Chat:
         return self.ws.open
 
     async def close(self):
+        Chat.alive.discard(self)
         await self.ws.close()
         await self.reader
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Fixtures: a server that most tests share, and servers of one's own."""
+import asyncio
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
+from chat import Chat                                   # noqa: E402
 from client import Tenant                               # noqa: E402
 from harness import BIN, SLOW, Server, until            # noqa: E402
 
@@ -20,6 +22,22 @@ def pytest_configure(config):
     if not BIN or not os.access(BIN, os.X_OK):
         raise pytest.UsageError(
             "CHATAPI_BIN must name the program to test")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if asyncio.iscoroutinefunction(getattr(item, "function", None)):
+            item.fixturenames.append("end_chats")
+
+
+@pytest.fixture
+async def end_chats():
+    """No connection outlives the event loop of its test."""
+    yield
+    while Chat.alive:
+        chat = Chat.alive.pop()
+        chat.ws.transport.abort()
+        await chat.reader
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)

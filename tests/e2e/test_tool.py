@@ -14,7 +14,7 @@ from client import Rest, Tenant
 from harness import BIN, DEADLINE, clean_env, run, until
 
 KEY = re.compile(r"\bsk_[A-Za-z0-9_-]{43}\b")
-TENANT = re.compile(r"\btenant_[0-9a-z]+\b")
+TENANT = re.compile(r"\btenant_[0-9a-z]{22}\b")
 KEY_ID = re.compile(r"\bkey_[0-9a-z]+\b")
 
 

@@ -274,6 +274,7 @@ def test_binary_is_1003(ws, data):
 def test_bad_utf8_is_1007(ws, payload):
     ws.send(frame(TEXT, payload))
     ws.expect_close(1007)
+    ws.send(close(1007))
     ws.wait_eof()
 
 
