@@ -97,6 +97,12 @@ conn_input_cb(struct evbuffer *in, const struct evbuffer_cb_info *info,
 
 	if (info->n_added == 0)
 		return;
+	/* A mark makes each drain cost an event_add(): only large requests
+	 * get one.  Without it an endless line would grow the heap. */
+	if (!c->marked && evbuffer_get_length(in) > HTTP_MARK_FROM) {
+		c->marked = true;
+		bufferevent_setwatermark(c->bev, EV_READ, 0, HTTP_INPUT_MAX);
+	}
 	if (c->phase == HTTP_IDLE)
 		conn_begin(c);
 	if (c->phase == HTTP_HEADERS ||
@@ -173,7 +179,6 @@ http_conn_bufferevent(struct event_base *base, void *arg)
 
 	if (bev == NULL)
 		return NULL;
-	bufferevent_setwatermark(bev, EV_READ, 0, HTTP_INPUT_MAX);
 	c = mem_alloc(sizeof(*c));
 	c->h = h;
 	c->bev = bev;
@@ -278,6 +283,10 @@ http_conn_next(struct http_conn *c)
 
 	c->request = NULL;
 	conn_phase(c, HTTP_IDLE);
+	if (c->marked && evbuffer_get_length(in) <= HTTP_MARK_FROM) {
+		c->marked = false;
+		bufferevent_setwatermark(c->bev, EV_READ, 0, 0);
+	}
 	if (evbuffer_get_length(in) > 0) {
 		conn_begin(c);
 		conn_scan(c, in, 0);

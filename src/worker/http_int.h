@@ -25,6 +25,7 @@ struct json_tokener;
 #define HTTP_BODY_MAX (1024 * 1024)
 /* Most bytes of one request that wait unparsed. */
 #define HTTP_INPUT_MAX (HTTP_BODY_MAX + 2 * HTTP_HEADERS_MAX)
+#define HTTP_MARK_FROM (64 * 1024)
 #define HTTP_HEADERS_MS 15000
 #define HTTP_BODY_MS 60000
 #define HTTP_IDLE_S 75
@@ -57,6 +58,7 @@ struct http_conn {
 	struct http_scan scan;
 	uint8_t phase; /* enum http_phase */
 	bool adopted;
+	bool marked; /* has a read watermark */
 };
 
 TAILQ_HEAD(http_lingers, http_linger);

@@ -56,13 +56,24 @@ reason_of(int status)
 	return "Unknown";
 }
 
+static void
+hex_put(char *out, uint64_t v, int digits)
+{
+	for (int i = digits - 1; i >= 0; i--) {
+		out[i] = "0123456789abcdef"[v & 15];
+		v >>= 4;
+	}
+}
+
 void
 http_request_id_new(struct http *h, char out[HTTP_REQUEST_ID_MAX + 1])
 {
 	if (h->id_prefix == 0)
 		randombytes_buf(&h->id_prefix, sizeof(h->id_prefix));
-	snprintf(out, HTTP_REQUEST_ID_MAX + 1, "req_%016llx%08llx",
-	    (unsigned long long)h->id_prefix, (unsigned long long)++h->id_next);
+	memcpy(out, "req_", 4);
+	hex_put(out + 4, h->id_prefix, 16);
+	hex_put(out + 20, ++h->id_next, 8);
+	out[28] = '\0';
 }
 
 /* RFC 9110 section 5.6.7; made anew once a second. */
