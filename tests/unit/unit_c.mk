@@ -4,7 +4,8 @@ unit_c_programs = tests/unit/test_hub \
 	tests/unit/test_link \
 	tests/unit/test_listen \
 	tests/unit/test_lock \
-	tests/unit/test_presence
+	tests/unit/test_presence \
+	tests/unit/test_relay
 
 tests_unit_test_hub_SOURCES = tests/unit/test_hub.c
 tests_unit_test_hub_CPPFLAGS = $(unit_cppflags)
@@ -21,3 +22,6 @@ tests_unit_test_lock_LDADD = $(unit_ldadd)
 tests_unit_test_presence_SOURCES = tests/unit/test_presence.c
 tests_unit_test_presence_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_presence_LDADD = $(unit_ldadd)
+tests_unit_test_relay_SOURCES = tests/unit/test_relay.c
+tests_unit_test_relay_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_relay_LDADD = $(unit_ldadd)
