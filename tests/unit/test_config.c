@@ -30,21 +30,23 @@ static int first;
 static char err[512];
 
 /* What a test says goes to a file of its own; stderr, too. */
-static char conf_path[] = "/tmp/chatapi-conf-XXXXXX";
-static char log_path[] = "/tmp/chatapi-log-XXXXXX";
+static char conf_path[3000], log_path[3000];
 static int real_stderr;
 
 static int
 set_up(void **state)
 {
+	const char *dir = getenv("top_builddir");
 	size_t i;
 	int fd;
 
 	(void)state;
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		unsetenv(names[i]);
-	memcpy(strchr(conf_path, '\0') - 6, "XXXXXX", 6);
-	memcpy(strchr(log_path, '\0') - 6, "XXXXXX", 6);
+	if (dir == NULL)
+		dir = "/tmp";
+	snprintf(conf_path, sizeof(conf_path), "%s/test-conf-XXXXXX", dir);
+	snprintf(log_path, sizeof(log_path), "%s/test-log-XXXXXX", dir);
 	fd = mkstemp(conf_path);
 	close(fd);
 	fd = mkstemp(log_path);
@@ -416,7 +418,7 @@ test_bad_files(void **state)
 #undef TEXT
 	};
 	static char big[70000];
-	char where[200];
+	char where[3100];
 	size_t i;
 
 	(void)state;
