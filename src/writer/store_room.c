@@ -91,7 +91,7 @@ store_room_get(struct store *s, uint64_t tenant, struct str token,
 	sqlite3_stmt *st;
 	int rc;
 
-	if (!id_token_valid(token.p, token.len))
+	if (token.len != ID_TOKEN_LEN)
 		return 0;
 	if (c->size > 0)
 		for (r = c->slots[room_slot(c, token.p)]; r != NULL;
@@ -99,6 +99,8 @@ store_room_get(struct store *s, uint64_t tenant, struct str token,
 			if (memcmp(r->token, token.p, ID_TOKEN_LEN) == 0)
 				break;
 	if (r == NULL) {
+		if (!id_token_valid(token.p, token.len))
+			return 0;
 		if ((st = sql_get(s, SQL_ROOM_BY_TOKEN)) == NULL)
 			return -1;
 		sql_bind_str(st, 1, token);

@@ -229,8 +229,8 @@ writer_main(void)
 	proctitle_set("chatapi: writer");
 	writer_signals();
 	/* A batch's memory comes back with the next batch: keep it. */
-	(void)mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
-	(void)mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);
+	(void)mallopt(M_TRIM_THRESHOLD, 16 * 1024 * 1024);
+	(void)mallopt(M_MMAP_THRESHOLD, 8 * 1024 * 1024);
 	if (sodium_init() == -1 ||
 	    (w.page = page_attach(CHILD_FD_PAGE)) == NULL) {
 		log_error("writer cannot start", NULL);
