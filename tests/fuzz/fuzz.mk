@@ -17,6 +17,8 @@ fuzz_ldflags = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 check_PROGRAMS += \
 	tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_records \
+	tests/fuzz/fuzz_request \
+	tests/fuzz/fuzz_route \
 	tests/fuzz/fuzz_settings \
 	tests/fuzz/fuzz_ws_frame
 
@@ -25,6 +27,10 @@ tests_fuzz_fuzz_json_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_records_SOURCES = tests/fuzz/fuzz_records.c \
 	tests/unit/records_copy.c tests/unit/records_copy.h $(fuzz_main)
 tests_fuzz_fuzz_records_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_request_SOURCES = tests/fuzz/fuzz_request.c $(fuzz_main)
+tests_fuzz_fuzz_request_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_route_SOURCES = tests/fuzz/fuzz_route.c $(fuzz_main)
+tests_fuzz_fuzz_route_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_settings_SOURCES = tests/fuzz/fuzz_settings.c $(fuzz_main)
 tests_fuzz_fuzz_settings_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_ws_frame_SOURCES = tests/fuzz/fuzz_ws_frame.c $(fuzz_main)
