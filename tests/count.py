@@ -81,13 +81,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory", nargs="+", type=pathlib.Path)
     parser.add_argument(
-        "--not-built", type=pathlib.Path, help="one failed step a line"
+        "--not-done", type=pathlib.Path, help="one failed step a line"
     )
     args = parser.parse_args()
     total = Count()
     for directory in args.directory:
         part = Count()
-        for trs in sorted(directory.rglob("*.trs")):
+        for trs in sorted(directory.glob("tests/**/*.trs")):
             part.result(trs)
         print(
             f"{directory}: {part.passed} passed, {len(part.failed)} failed, "
@@ -96,8 +96,8 @@ def main():
         if not part.passed and not part.failed:
             part.failed.append(f"{directory} (no test ran)")
         total.add(part.passed, part.failed, part.skipped)
-    if args.not_built:
-        total.failed += read(args.not_built).splitlines()
+    if args.not_done:
+        total.failed += read(args.not_done).splitlines()
     for name in total.skipped:
         print(f"skipped: {name}")
     for name in total.failed:
