@@ -249,12 +249,16 @@ int
 master_main(struct config *config)
 {
 	struct master m = { .config = config, .lock_fd = -1, .status = 1 };
+	char quoted[700];
 
 	log_init("master", -1);
 	log_set_level(config->log_level);
 	proctitle_set("chatapi: master");
-	log_info("start", "version=" PACKAGE_VERSION " pid=%d workers=%u",
-	    (int)getpid(), config->workers);
+	log_info("start",
+	    "version=" PACKAGE_VERSION " pid=%d workers=%u database=%s",
+	    (int)getpid(), config->workers,
+	    log_quote(quoted, sizeof(quoted), config->dsn.path,
+		strlen(config->dsn.path)));
 	m.started_ms = clock_mono_ms();
 	master_raise_limits();
 	m.base = loop_new();
