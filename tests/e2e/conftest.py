@@ -104,7 +104,7 @@ def server(request, shared_server):
     """Three workers, no rate limit; shared, so a test makes its own
     tenants.  No process of it may end during a test."""
     s = shared_server
-    before = until(lambda: whole(s), "all processes of the server are there")
+    before = until(s.whole, "all processes of the server are there")
     start = len(s.log())
     yield s
     if getattr(request.node, "failed_somewhere", False):
@@ -113,12 +113,6 @@ def server(request, shared_server):
     assert s.running(), "the server ended:\n" + s.log_tail()
     assert s.children() == before, "a process died:\n" + s.log_tail()
     s.check_log()
-
-
-def whole(server):
-    children = server.children()
-    names = {f"worker {i}" for i in range(server.workers)} | {"writer"}
-    return children if set(children) == names else None
 
 
 @pytest.fixture

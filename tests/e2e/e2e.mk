@@ -13,6 +13,7 @@ EXTRA_DIST += \
 	tests/e2e/pytest.ini \
 	tests/e2e/raw.py \
 	tests/e2e/run \
+	tests/e2e/strace.py \
 	tests/e2e/test_demo.py \
 	tests/e2e/test_dm_race.py \
 	tests/e2e/test_durable.py \
@@ -21,6 +22,7 @@ EXTRA_DIST += \
 	tests/e2e/test_limits.py \
 	tests/e2e/test_long.py \
 	tests/e2e/test_rate_limit.py \
+	tests/e2e/test_receipts.py \
 	tests/e2e/test_rest_errors.py \
 	tests/e2e/test_rest_http.py \
 	tests/e2e/test_rest_members.py \

@@ -154,8 +154,14 @@ class Server:
         self.launch()
         until(self._ready, "the server answered /health\n" + self.log_tail())
         self.seen = {}
-        self.children()
+        until(self.whole, "every process had its name\n" + self.log_tail())
         return self
+
+    def whole(self):
+        """children(), if all that there should be are there."""
+        children = self.children()
+        names = {f"worker {i}" for i in range(self.workers)} | {"writer"}
+        return children if set(children) == names else None
 
     def _ready(self):
         if self.process.poll() is not None:

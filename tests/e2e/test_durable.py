@@ -3,78 +3,17 @@
 import asyncio
 import os
 import re
-import shutil
-import signal
 import subprocess
 
 import pytest
 
 from chat import Chat, close_all
 from client import Tenant
-from harness import scaled, until
+from harness import BIN, clean_env, scaled
+from strace import strace       # noqa: F401 (a fixture)
 
 WRITES = "write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,sendmmsg"
 SYNCS = "fdatasync,fsync"
-CALL = re.compile(r"^(?:\[pid\s+\d+\] |\d+ +)?(\w+)\((.*)$")
-RESUMED = re.compile(
-    r"^(?:\[pid\s+\d+\] |\d+ +)?<\.\.\. (\w+) resumed>(.*)$")
-
-
-class Strace:
-    """strace attached to one process."""
-
-    def __init__(self, pid, path, calls, size):
-        self.path = path
-        self.errors = path + ".err"
-        with open(self.errors, "wb") as err:
-            self.process = subprocess.Popen(
-                ["strace", "-f", "-p", str(pid), "-o", path, "-y",
-                 "-s", str(size), "-e", f"trace={calls}"],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=err)
-        until(lambda: self._attached(pid), "strace was attached")
-
-    def _attached(self, pid):
-        if self.process.poll() is not None:
-            with open(self.errors, encoding="utf-8") as f:
-                pytest.skip("strace cannot attach here (ptrace): "
-                            + f.read().strip())
-        with open(f"/proc/{pid}/status", encoding="ascii") as f:
-            return f"TracerPid:\t{self.process.pid}\n" in f.read()
-
-    def stop(self):
-        """Detaches; returns [(call, rest of the line)] in their order."""
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(30)
-        out = []
-        with open(self.path, encoding="latin-1") as f:
-            for line in f:
-                m = CALL.match(line)
-                if m and "<unfinished ...>" not in line:
-                    out.append((m[1], m[2]))
-                    continue
-                m = RESUMED.match(line)
-                if m:
-                    out.append((m[1], m[2]))
-        return out
-
-
-@pytest.fixture
-def strace(tmp_path):
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed (Debian package: strace)")
-    running = []
-
-    def attach(pid, calls, size=64):
-        path = str(tmp_path / f"strace.{len(running)}")
-        running.append(Strace(pid, path, calls, size))
-        return running[-1]
-
-    yield attach
-    for s in running:
-        if s.process.poll() is None:
-            s.process.send_signal(signal.SIGINT)
-            s.process.wait(30)
 
 
 def is_wal(rest):
@@ -151,7 +90,7 @@ async def test_many_messages_share_a_sync(start_server, strace,
 
     await asyncio.gather(*(talk(c) for c in chats))
     calls = trace.stop()
-    syncs = len([1 for call, rest in calls if is_wal(rest)])
+    syncs = len([1 for _, rest in calls if is_wal(rest)])
     total = each * len(chats)
     record_property("messages", str(total))
     record_property("syncs of the log", str(syncs))
@@ -166,7 +105,6 @@ def test_directory_is_synced_too(start_server, strace, tmp_path):
     of a server ends with a synced directory."""
     trace = str(tmp_path / "start.trace")
     server = start_server(workers=1, launch=False)
-    from harness import BIN, clean_env
     done = subprocess.run(
         ["strace", "-f", "-y", "-o", trace, "-e", f"trace={SYNCS}",
          BIN, "tenant", "create", "first"],

@@ -269,13 +269,12 @@ def test_names_in_ps(start_server):
 
 
 def test_workers_default_to_the_cpus(start_server):
-    server = start_server(launch=False)
-    del server.args[server.args.index("-w"):][:2]
-    server.args = [a for i, a in enumerate(server.args)
-                   if a != "-w" and server.args[i - 1] != "-w"]
+    server = start_server(workers=min(len(os.sched_getaffinity(0)), 64),
+                          launch=False)
+    at = server.args.index("-w")
+    del server.args[at:at + 2]
     server.start()
-    workers = [n for n in server.children() if n.startswith("worker")]
-    assert len(workers) == min(len(os.sched_getaffinity(0)), 64)
+    assert f" workers={server.workers} " in server.log()
 
 
 def test_master_killed(start_server):

@@ -356,7 +356,7 @@ async def test_removed_means_gone(tenant):
 async def test_back_after_removal(tenant):
     room = tenant.backend().make_room(["ann", "bob"])["room_id"]
     ann, bob = await members_on(tenant, ["ann", "bob"])
-    for turn in range(5):
+    for _ in range(5):
         tenant.backend().delete(f"/rooms/{room}/members/bob").expect(204)
         await bob.wait("room.left", room_id=room)
         await ann.say(room, "away")
