@@ -196,6 +196,12 @@ tool_submit(struct tool *t, struct rec_reply *reply)
 	}
 	if (reply->outcome == OUTCOME_OK || reply->outcome == OUTCOME_REPEATED)
 		return 0;
-	(void)tool_error("%s", outcome_info(reply->outcome)->message);
+	/* The table's sentence speaks of messages. */
+	if (reply->outcome == OUTCOME_UNKNOWN)
+		(void)tool_error("the server cannot say whether this was "
+				 "done; look with `tenant list' or "
+				 "`key list' before trying again");
+	else
+		(void)tool_error("%s", outcome_info(reply->outcome)->message);
 	return -1;
 }
