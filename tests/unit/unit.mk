@@ -2,7 +2,7 @@
 # Unit tests: one program a module, each in a fragment that adds its list of
 # programs here and takes its flags from here.
 unit_cppflags = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
-unit_ldadd = libchatapi.la $(CMOCKA_LIBS)
+unit_ldadd = $(LDADD) $(CMOCKA_LIBS)
 include tests/unit/unit_a.mk
 include tests/unit/unit_b.mk
 include tests/unit/unit_build.mk
