@@ -21,8 +21,7 @@ struct link_ops {
 	 * One record came; borrowed until it returns.  Return -1 when it is
 	 * bad: the link then closes as by an error.  May call link_free().
 	 */
-	int (*record)(struct link *l, const struct wire_record *rec,
-	    void *arg);
+	int (*record)(struct link *l, const struct wire_record *rec, void *arg);
 	/* All records of one wake-up have been handed over; may be NULL. */
 	void (*idle)(struct link *l, void *arg);
 	/* The peer closed (err 0) or the stream broke (errno, EPROTO for a

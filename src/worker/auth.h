@@ -18,13 +18,13 @@ struct worker;
 
 /* What an accepted caller is; small enough to copy. */
 struct caller {
-	uint64_t tenant;	/* internal id */
-	uint64_t key;		/* internal id of the key; 0 = none */
-	uint32_t rate_limit;	/* a second; 0 = none */
-	bool backend;		/* shown an API key without X-User-Id */
-	bool by_key;		/* shown an API key (with or without) */
+	uint64_t tenant;     /* internal id */
+	uint64_t key;        /* internal id of the key; 0 = none */
+	uint32_t rate_limit; /* a second; 0 = none */
+	bool backend;        /* shown an API key without X-User-Id */
+	bool by_key;         /* shown an API key (with or without) */
 	size_t user_len;
-	char user[129];		/* "" for the backend */
+	char user[129]; /* "" for the backend */
 };
 
 struct auth *auth_new(struct worker *w);
