@@ -97,6 +97,7 @@ conn_input_cb(struct evbuffer *in, const struct evbuffer_cb_info *info,
 
 	if (info->n_added == 0)
 		return;
+	c->fresh = true;
 	/* A mark makes each drain cost an event_add(): only large requests
 	 * get one.  Without it an endless line would grow the heap. */
 	if (!c->marked && evbuffer_get_length(in) > HTTP_MARK_FROM) {
@@ -139,6 +140,43 @@ conn_output_cb(struct evbuffer *out, const struct evbuffer_cb_info *info,
 	event_active(c->h->fail_ev, EV_TIMEOUT, 0);
 }
 
+/*
+ * evhttp stops and starts reading around each request, two system calls.
+ * While a second event is registered for the same descriptor they cost none;
+ * it does nothing but leave when bytes wait that nobody wants yet.
+ */
+static void
+conn_anchor(evutil_socket_t fd, short what, void *arg)
+{
+	struct http_conn *c = arg;
+
+	(void)fd;
+	(void)what;
+	if (c->fresh || (bufferevent_get_enabled(c->bev) & EV_READ) != 0) {
+		c->fresh = false;
+		return;
+	}
+	event_del(c->anchor);
+	c->anchored = false;
+}
+
+static void
+conn_anchor_drop(struct http_conn *c)
+{
+	if (c->anchor != NULL)
+		event_free(c->anchor);
+	c->anchor = NULL;
+}
+
+static void
+conn_anchor_put(struct http_conn *c)
+{
+	if (c->anchor == NULL)
+		c->anchor = event_new(c->h->w->base, c->fd,
+		    EV_READ | EV_PERSIST, conn_anchor, c);
+	c->anchored = c->anchor != NULL && event_add(c->anchor, NULL) == 0;
+}
+
 /* Takes c out of everything; evhttp's connection is its own affair. */
 static void
 conn_forget(struct http_conn *c)
@@ -158,6 +196,7 @@ conn_forget(struct http_conn *c)
 			h->by_fd[c->fd] = NULL;
 	} else
 		TAILQ_REMOVE(&h->fresh, c, all);
+	conn_anchor_drop(c);
 	evbuffer_remove_cb_entry(bufferevent_get_input(c->bev), c->input_cb);
 	evbuffer_remove_cb_entry(bufferevent_get_output(c->bev), c->output_cb);
 	free(c);
@@ -283,6 +322,8 @@ http_conn_next(struct http_conn *c)
 
 	c->request = NULL;
 	conn_phase(c, HTTP_IDLE);
+	if (!c->anchored)
+		conn_anchor_put(c);
 	if (c->marked && evbuffer_get_length(in) <= HTTP_MARK_FROM) {
 		c->marked = false;
 		bufferevent_setwatermark(c->bev, EV_READ, 0, 0);
@@ -305,6 +346,8 @@ http_conn_release(struct http_conn *c)
 	struct http *h = c->h;
 	int fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 3);
 
+	/* The kernel would go on watching the socket under its old number. */
+	conn_anchor_drop(c);
 	/* Off the epoll set while its number still names the socket: the set
 	 * would keep reporting it for as long as the copy lives. */
 	bufferevent_disable(c->bev, EV_READ | EV_WRITE);

@@ -54,11 +54,14 @@ struct http_conn {
 	struct evbuffer_cb_entry *input_cb, *output_cb;
 	uint64_t since_ms; /* when the phase began */
 	int fd;
-	int failed_status; /* of the page evhttp wrote */
+	int failed_status;    /* of the page evhttp wrote */
+	struct event *anchor; /* see conn_anchor() */
 	struct http_scan scan;
 	uint8_t phase; /* enum http_phase */
 	bool adopted;
-	bool marked; /* has a read watermark */
+	bool marked;   /* has a read watermark */
+	bool anchored; /* the anchor is in place */
+	bool fresh;    /* bytes were read since the anchor looked */
 };
 
 TAILQ_HEAD(http_lingers, http_linger);
