@@ -15,12 +15,14 @@ EXTRA_DIST += \
 	tests/e2e/run \
 	tests/e2e/strace.py \
 	tests/e2e/test_demo.py \
+	tests/e2e/test_disk.py \
 	tests/e2e/test_dm_race.py \
 	tests/e2e/test_durable.py \
 	tests/e2e/test_idempotency.py \
 	tests/e2e/test_kill.py \
 	tests/e2e/test_limits.py \
 	tests/e2e/test_long.py \
+	tests/e2e/test_lost.py \
 	tests/e2e/test_rate_limit.py \
 	tests/e2e/test_receipts.py \
 	tests/e2e/test_rest_errors.py \

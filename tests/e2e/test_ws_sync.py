@@ -6,7 +6,9 @@ import random
 import pytest
 
 from chat import Chat, close_all
+from client import Tenant
 from harness import scaled
+from strace import strace       # noqa: F401 (a fixture)
 
 
 def rooms_of(tenant, count, users):
@@ -94,6 +96,51 @@ async def test_connects_into_a_running_stream(tenant):
         await asyncio.gather(*streams)
     assert todo == []
     await close_all(senders)
+
+
+async def one_message_at_the_seam(tenant, rounds, at_once):
+    """Exactly one message while a connection opens, and no other after it
+    that could give a miss away."""
+    ann = await Chat.connect(tenant, "ann", slot=0)
+    users = [f"user{i}" for i in range(rounds)]
+    rooms = [tenant.backend().make_room(["ann", u])["room_id"]
+             for u in users]
+
+    async def visit(i, lock):
+        async with lock:
+            c = await Chat.open(tenant, users[i], slot=1 + i % 2)
+            # At any point from the handshake to sync.complete.
+            for _ in range(i % 12):
+                await asyncio.sleep(0)
+            if i % 3 == 0:
+                await c.until_first()
+            sent = await ann.say(rooms[i], "the only one")
+            assert sent["seq"] == 1
+            await c.wait("message", room_id=rooms[i])
+            await c.wait("sync.complete")
+            assert c.seqs(rooms[i]) == [1]
+            await c.close()
+
+    lock = asyncio.Semaphore(at_once)
+    await asyncio.gather(*(visit(i, lock) for i in range(rounds)))
+    await ann.close()
+
+
+async def test_one_message_at_the_seam(tenant):
+    await one_message_at_the_seam(tenant, scaled(240, 80), 8)
+
+
+async def test_one_message_at_the_seam_of_a_slow_hub(
+        start_server, strace):      # noqa: F811
+    """The same while all that the master reads is late: what is asked of
+    the hub and what is announced through it overtake each other."""
+    server = start_server(workers=3)
+    reads = "read,readv,recvfrom,recvmsg,recvmmsg"
+    tenant = Tenant(server)
+    trace = await asyncio.to_thread(
+        strace, server.pid, reads, inject=f"{reads}:delay_enter=4000")
+    await one_message_at_the_seam(tenant, scaled(60, 30), 4)
+    await asyncio.to_thread(trace.stop)
 
 
 async def test_starts_after_last_ack(tenant):
