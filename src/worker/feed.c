@@ -13,6 +13,7 @@
 #include "../common/clock.h"
 #include "../common/log.h"
 #include "../common/mem.h"
+#include "../common/page.h"
 #include "feeder.h"
 #include "reader.h"
 #include "worker.h"
@@ -154,28 +155,31 @@ feed_fall_behind(struct feed *f)
 		feed_set_state(f, FEED_BEHIND);
 }
 
-static struct feed *
-feed_in(struct feed_queue *q, const struct room *room)
-{
-	struct feed *f;
-
-	TAILQ_FOREACH(f, q, in_conn) {
-		if (f->room == room)
-			return f;
-	}
-	return NULL;
-}
-
+/* Looks through the room's feeds and the connection's side by side, and is
+ * done when the shorter of the two ends: either may be very long. */
 static struct feed *
 feed_by_id(struct ws_conn *c, uint64_t id)
 {
 	struct room *room = rooms_find(c->w->rooms, id);
-	struct feed *f;
+	struct feed *there, *mine, *behind;
 
 	if (room == NULL)
 		return NULL;
-	f = feed_in(&c->feeds, room);
-	return f != NULL ? f : feed_in(&c->behind, room);
+	there = LIST_FIRST(&room->feeds);
+	mine = TAILQ_FIRST(&c->feeds);
+	behind = TAILQ_FIRST(&c->behind);
+	for (; there != NULL; there = LIST_NEXT(there, in_room)) {
+		if (there->conn == c)
+			return there;
+		if (mine == NULL) {
+			mine = behind;
+			behind = NULL;
+		}
+		if (mine == NULL || mine->room == room)
+			return mine;
+		mine = TAILQ_NEXT(mine, in_conn);
+	}
+	return NULL;
 }
 
 struct feed *
@@ -255,6 +259,15 @@ struct list_page {
 	unsigned njoined;
 };
 
+/* sync.complete waits until the feed has been sent up to target. */
+static void
+feed_list_sync(struct feed *f, uint64_t target)
+{
+	f->target = target;
+	f->syncing = true;
+	f->conn->sync_left++;
+}
+
 static bool
 feed_list_row(const struct reader_user_room *row, void *arg)
 {
@@ -273,11 +286,17 @@ feed_list_row(const struct reader_user_room *row, void *arg)
 	}
 	if (f == NULL) {
 		f = feed_new(c, row->room, row->token, row->last_ack);
-		f->target = row->last_seq;
-		f->syncing = true;
-		c->sync_left++;
+		feed_list_sync(f, row->last_seq);
+	} else if (!c->listed && !f->syncing && f->sent < row->last_seq &&
+	    (f->state == FEED_WAITING || f->state == FEED_BEHIND)) {
+		/* A frame of the client was quicker than the list. */
+		feed_list_sync(f, row->last_seq);
 	}
 	f->seen = true;
+	/* A page found him no member, but he is one again, and the events
+	 * that would have said both were lost. */
+	if (f->state == FEED_WAITING && f->room->confirmed)
+		feed_set_state(f, FEED_BEHIND);
 	if (f->state == FEED_BEHIND && f->sent == row->last_seq) {
 		f->rev = row->rev;
 		feed_set_state(f, FEED_LIVE);
@@ -323,6 +342,7 @@ feed_list_page(struct ws_conn *c)
 {
 	struct reader *r = c->w->reader;
 	struct list_page *p;
+	bool more;
 	uint64_t n;
 	int rc;
 
@@ -335,9 +355,17 @@ feed_list_page(struct ws_conn *c)
 	rc = reader_user_rooms(r, c->user->tenant, c->user->name, c->user->len,
 	    c->list_after, FEED_LIST_PAGE, feed_list_row, p);
 	reader_end(r);
-	for (unsigned i = 0; i < p->njoined && rc != -1; i++)
+	more = p->rows == FEED_LIST_PAGE;
+	for (unsigned i = 0; i < p->njoined && rc != -1; i++) {
+		if (c->out.bytes > WS_OUT_HIGH) {
+			/* The list goes on from here when it has drained. */
+			c->list_after = p->joined[i] - 1;
+			more = true;
+			break;
+		}
 		feed_joined(c, p->joined[i], p->token[i], p->joined_ack[i]);
-	if (rc != -1 && p->rows < FEED_LIST_PAGE)
+	}
+	if (rc != -1 && !more)
 		feed_list_end(c);
 	free(p);
 	return rc == -1 ? -1 : 0;
@@ -438,6 +466,8 @@ feed_page(struct feed *f, struct buf *text)
 	 * asked for for ever. */
 	if (rc == -1 || (before < pos.head && f->sent == before))
 		return -1;
+	page_add(c->w->page, c->w->page_slot, COUNTER_DELIVERIES,
+	    f->sent - before);
 	f->rev = pos.rev;
 	/* In turns with the connection's other rooms. */
 	TAILQ_REMOVE(&c->behind, f, in_conn);
