@@ -129,6 +129,7 @@ feed_subscribe(struct feed *f, bool has_after, uint64_t after,
 	while (*at != NULL)
 		at = &(*at)->next;
 	*at = s;
+	f->conn->waiting++;
 	if (has_after)
 		f->sent = after;
 	if (has_after || f->state == FEED_PAUSED) {
@@ -187,6 +188,7 @@ feed_subscribes_answer(struct feed *f)
 		ws_conn_send_text(f->conn, buf_head(&b), b.len);
 		buf_free(&b);
 		f->subscribes = s->next;
+		f->conn->waiting--;
 		free(s);
 	}
 }
@@ -198,6 +200,7 @@ feed_subscribes_drop(struct feed *f)
 
 	while ((s = f->subscribes) != NULL) {
 		f->subscribes = s->next;
+		f->conn->waiting--;
 		free(s);
 	}
 }

@@ -261,7 +261,7 @@ static bool
 conn_too_much(const struct ws_conn *c)
 {
 	return c->out.bytes > WS_OUT_STOP_READING ||
-	    c->pending >= WS_PENDING_MAX ||
+	    c->pending + c->waiting >= WS_PENDING_MAX ||
 	    (c->w->draining && c->state == WS_OPEN);
 }
 
@@ -355,9 +355,7 @@ conn_frames(struct ws_conn *c, uint8_t *p, size_t len)
 			break;
 		if (n < 0) {
 			ws_conn_close(c, (int)-n, conn_fail_reason((int)-n));
-			/* Nothing behind it can be understood. */
-			if (c->state == WS_CLOSING)
-				c->peer_closed = true;
+			c->failed = true;
 			return len;
 		}
 		done += (size_t)n;
@@ -413,8 +411,9 @@ conn_readable(evutil_socket_t fd, short what, void *arg)
 		conn_input(c);
 		return;
 	}
-	/* After an error frame what follows is only waited out. */
-	if (c->state == WS_CLOSING && c->peer_closed)
+	/* Only waited out, so that our close frame is not overtaken by the
+	 * reset that unread bytes would cause. */
+	if (c->failed)
 		return;
 	size_t done = conn_frames(c, scratch, (size_t)n);
 
@@ -460,6 +459,8 @@ ws_conn_flush(struct ws_conn *c)
 	} else if (c->state == WS_CLOSING && c->peer_closed) {
 		ws_conn_abort(c);
 		return;
+	} else if (c->failed) {
+		(void)shutdown(c->fd, SHUT_WR);
 	}
 	if (c->out.bytes < WS_OUT_LOW)
 		feed_wake(c);

@@ -26,7 +26,8 @@ struct ws_op;
 #define WS_OUT_HIGH (32 * 1024)
 #define WS_OUT_LOW (16 * 1024)
 #define WS_OUT_STOP_READING (64 * 1024)
-/* Operations of one connection at the writer; more wait in its socket. */
+/* Operations of one connection at the writer and subscribes not answered;
+ * more wait in its socket. */
 #define WS_PENDING_MAX 256
 #define WS_FRAME_MAX (64 * 1024)
 #define WS_PING_MS 25000
@@ -50,6 +51,7 @@ struct ws_conn {
 	bool want_write;  /* the socket is full; EV_WRITE is armed */
 	bool paused;      /* not reading, see ws_conn_throttle() */
 	bool peer_closed; /* its close frame came */
+	bool failed;      /* what it sends cannot be understood any more */
 	bool feeding;     /* in the feeder's queue */
 	bool attached;    /* counted by the hub */
 	bool relist;      /* its list of rooms is due */
@@ -59,6 +61,7 @@ struct ws_conn {
 	uint16_t refused;   /* close code: its right went while attaching */
 	uint32_t sync_left; /* feeds that sync.complete waits for */
 	uint32_t pending;   /* operations at the writer */
+	uint32_t waiting;   /* answers to subscribe that are due later */
 	uint32_t last_rx_s; /* monotonic seconds */
 	uint32_t last_tx_s; /* the socket last took a byte, or was empty */
 	uint32_t last_ping_s;
