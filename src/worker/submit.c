@@ -251,7 +251,6 @@ submit_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	page_set(s->w->page, s->w->page_slot, GAUGE_PENDING, s->pending);
 	for (uint64_t n = s->low; n < end; n++) {
 		struct submit_op *op = s->ring[n & (s->size - 1)];
 		struct rec_reply reply = { 0 };
@@ -264,6 +263,7 @@ submit_tick(evutil_socket_t fd, short what, void *arg)
 		reply.outcome = op->handed ? OUTCOME_UNKNOWN : OUTCOME_LATE;
 		submit_finish(s, op, &reply);
 	}
+	page_set(s->w->page, s->w->page_slot, GAUGE_PENDING, s->pending);
 	if (s->pending == 0) {
 		event_del(s->tick);
 		s->ticking = false;

@@ -340,16 +340,21 @@ list_refusal(const struct ws_list *l, const struct ws_conn *c)
 void
 ws_list_recheck(struct ws_list *l, uint64_t tenant)
 {
+	uint64_t last_tenant = 0, last_key = 0;
+	uint16_t code = 0;
 	struct ws_conn *c;
 
 	for (int i = 0; i < TICK_BUCKETS; i++) {
 		TAILQ_FOREACH(c, &l->bucket[i], in_tick) {
-			uint16_t code;
-
 			if (c->state > WS_OPEN ||
 			    (tenant != 0 && c->user->tenant != tenant))
 				continue;
-			code = list_refusal(l, c);
+			/* Thousands may hang on one key: it is read once. */
+			if (c->user->tenant != last_tenant ||
+			    c->key != last_key)
+				code = list_refusal(l, c);
+			last_tenant = c->user->tenant;
+			last_key = c->key;
 			if (code == 0)
 				continue;
 			if (c->state == WS_ATTACHING)
