@@ -8,7 +8,7 @@ import time
 from chat import Chat, close_all
 from client import Tenant
 from harness import DEADLINE, SANITIZERS, proc_rss, scaled
-from raw import TEXT, open_raw
+from raw import TEXT, open_raw, text
 
 MIB = 1 << 20
 # What was freed stays with the address sanitizer for a while: little of it,
@@ -145,7 +145,6 @@ async def test_sends_without_reading_its_answers(start_server):
     tenant = Tenant(server)
     room = tenant.user("ann").make_room(["bob"])["room_id"]
     raw = open_raw(tenant, "ann", rcvbuf=8192)
-    from raw import text
     pid = server.pid_of("worker", 0)
     before = proc_rss(pid)
 
@@ -179,3 +178,61 @@ async def test_sends_without_reading_its_answers(start_server):
     assert bob.seqs(room) == list(range(1, count + 1))
     raw.close()
     await bob.close()
+
+
+def clogged(start_server):
+    """A reader who has stopped, with more waiting than he may have
+    unsent."""
+    server = start_server(workers=1, env=LEAN)
+    tenant = Tenant(server)
+    room = tenant.backend().make_room(["ann", "slow"])["room_id"]
+    slow = open_raw(tenant, "slow", rcvbuf=4096)
+    slow.read_json("sync.complete")
+    ann = tenant.user("ann")
+    for _ in range(60):
+        ann.say(room, "x" * 16000)
+    return server, tenant, room, slow
+
+
+def test_joins_many_rooms_while_not_reading(start_server):
+    """More of them than can be told at once: each is told, and fed."""
+    _, tenant, _, slow = clogged(start_server)
+    rooms = [tenant.backend().make_room(["ann", "slow"],
+                                        metadata="y" * 15000)["room_id"]
+             for _ in range(30)]
+    joined = [slow.read_json("room.joined")["room_id"] for _ in rooms]
+    assert sorted(joined) == sorted(rooms)
+    ann = tenant.user("ann")
+    for room in rooms:
+        ann.say(room, "live")
+    heard = set()
+    while heard != set(rooms):
+        got = slow.read_json("message")
+        if got["content"] == "live":
+            heard.add(got["room_id"])
+
+
+def test_subscribes_without_reading_cost_no_memory(start_server):
+    server, _, room, slow = clogged(start_server)
+    pid = server.pid_of("worker", 0)
+    before = proc_rss(pid)
+    flood = text({"type": "subscribe", "room_id": room,
+                  "request_id": "\x01" * 100}) * 100
+    slow.sock.settimeout(2)
+    sent = 0
+    try:
+        while sent < 20 * MIB:
+            sent += slow.sock.send(flood)
+    except TimeoutError:
+        pass
+    assert sent < 20 * MIB, "the worker never stopped reading"
+    assert proc_rss(pid) - before < GROWTH / 2
+    # And it gets its messages and the answers.
+    slow.sock.settimeout(DEADLINE)
+    seqs, answers = [], 0
+    while answers < 100:
+        got = slow.read_json()
+        if got["type"] == "message":
+            seqs.append(got["seq"])
+        answers += got["type"] == "sync.complete"
+    assert seqs == list(range(1, 61))

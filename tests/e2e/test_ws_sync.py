@@ -8,6 +8,7 @@ import pytest
 from chat import Chat, close_all
 from client import Tenant
 from harness import scaled
+from raw import Raw, text
 from strace import strace       # noqa: F401 (a fixture)
 
 
@@ -353,3 +354,27 @@ async def test_subscribe_answers_each(talk):
                        request_id=i)
     for i in ids:
         await bob.wait("sync.complete", request_id=i)
+
+
+def test_subscribe_before_the_list_is_read(start_server):
+    """sync.complete still waits for the room's backlog."""
+    server = start_server(workers=1)
+    tenant = Tenant(server)
+    room = rooms_of(tenant, 1, ["ann", "bob"])[0]
+    ann = tenant.user("ann")
+    for i in range(80):
+        ann.say(room, f"old {i}")
+    ws = Raw(server)
+    status, _, _ = ws.handshake(
+        tenant.headers("bob"), early=text(
+            {"type": "subscribe", "room_id": room, "request_id": "early"}))
+    assert status == 101
+    seqs = []
+    while True:
+        got = ws.read_json()
+        if got["type"] == "message":
+            seqs.append(got["seq"])
+        if got["type"] == "sync.complete" and "request_id" not in got:
+            break
+    assert seqs == list(range(1, 81))
+    assert got["heads"][room]["seq"] == 80
