@@ -34,7 +34,6 @@ enum page_counter {
 	COUNTER_RESTARTS,      /* master: children respawned */
 	PAGE_GAUGE0 = 32,
 	GAUGE_CONNECTIONS = PAGE_GAUGE0, /* worker: open WebSockets */
-	GAUGE_BEHIND,                    /* worker: connections behind */
 	GAUGE_PENDING,                   /* worker: operations at the writer */
 	GAUGE_WAL_BYTES,                 /* writer */
 	PAGE_COUNTERS = 64

@@ -16,6 +16,7 @@
 #include "auth.h"
 #include "feed.h"
 #include "rooms.h"
+#include "typing.h"
 #include "users.h"
 #include "worker.h"
 #include "ws_conn.h"
@@ -123,29 +124,25 @@ fanout_acked(struct worker *w, const struct wire_record *rec)
 	return 0;
 }
 
-static int
-fanout_typing(struct worker *w, const struct wire_record *rec)
+void
+fanout_typing(struct worker *w, const struct rec_event_typing *t)
 {
-	struct rec_event_typing t;
+	struct room *room = rooms_find(w->rooms, t->room);
 	struct ws_shared *frame;
 	struct user *typist;
-	struct room *room;
 	struct feed *f;
 	struct buf b;
 
-	if (rec_event_typing_get(rec, &t) == -1)
-		return -1;
-	room = rooms_find(w->rooms, t.room);
-	if (room == NULL || room->tenant != t.tenant)
-		return 0;
-	typist = users_find(w->users, t.tenant, t.user.p, t.user.len);
+	if (room == NULL || room->tenant != t->tenant)
+		return;
+	typist = users_find(w->users, t->tenant, t->user.p, t->user.len);
 	buf_init(&b, 2048);
 	buf_addf(&b,
 	    "{\"type\":\"typing\",\"room_id\":\"room_%s\","
 	    "\"user_id\":",
 	    room->token);
-	json_text_string(&b, t.user.p, t.user.len);
-	buf_addf(&b, ",\"action\":\"%s\"}", t.start ? "start" : "stop");
+	json_text_string(&b, t->user.p, t->user.len);
+	buf_addf(&b, ",\"action\":\"%s\"}", t->start ? "start" : "stop");
 	frame = ws_shared_new(WS_TEXT, buf_head(&b), b.len);
 	buf_free(&b);
 	LIST_FOREACH(f, &room->feeds, in_room) {
@@ -153,7 +150,6 @@ fanout_typing(struct worker *w, const struct wire_record *rec)
 			ws_conn_send_shared(f->conn, frame);
 	}
 	ws_shared_unref(frame);
-	return 0;
 }
 
 /* JOINED or LEFT, for each connection of each user named who is here. */
@@ -202,6 +198,8 @@ fanout_tenant(struct worker *w, const struct wire_record *rec)
 int
 fanout_event(struct worker *w, const struct wire_record *rec)
 {
+	struct rec_event_typing typing;
+
 	switch (rec->type) {
 	case REC_EVENT_MESSAGE:
 		return fanout_message(w, rec);
@@ -211,7 +209,10 @@ fanout_event(struct worker *w, const struct wire_record *rec)
 	case REC_EVENT_ACKED:
 		return fanout_acked(w, rec);
 	case REC_EVENT_TYPING:
-		return fanout_typing(w, rec);
+		if (rec_event_typing_get(rec, &typing) == -1)
+			return -1;
+		typing_event(w->typing, &typing);
+		return 0;
 	case REC_EVENT_TENANT:
 		return fanout_tenant(w, rec);
 	default:

@@ -397,6 +397,7 @@ feed_left(struct ws_conn *c, uint64_t room)
 	if (c->state != WS_OPEN || f == NULL)
 		return;
 	feed_tell_left(c, f->room->token);
+	feed_subscribes_refuse(f);
 	feed_free(f);
 	feed_sync_complete(c);
 }

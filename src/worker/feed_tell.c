@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/json_text.h"
 #include "../common/mem.h"
+#include "../common/outcome.h"
 #include "feeder.h"
 #include "reader.h"
 #include "room_json.h"
@@ -190,6 +192,28 @@ feed_subscribes_answer(struct feed *f)
 		f->subscribes = s->next;
 		f->conn->waiting--;
 		free(s);
+	}
+}
+
+/* He is no member any more: nothing will catch up. */
+void
+feed_subscribes_refuse(struct feed *f)
+{
+	const struct outcome_info *info = outcome_info(OUTCOME_NOT_MEMBER);
+
+	for (struct subscribe *s = f->subscribes; s != NULL; s = s->next) {
+		struct buf b;
+
+		if (s->len == 0)
+			continue;
+		buf_init(&b, 4096);
+		buf_addf(&b, "{\"type\":\"error\",\"code\":\"%s\",\"message\":",
+		    info->code);
+		json_text_string(&b, info->message, strlen(info->message));
+		buf_addf(&b, ",\"temporary\":false,\"request_id\":%s}",
+		    s->request_id);
+		ws_conn_send_text(f->conn, buf_head(&b), b.len);
+		buf_free(&b);
 	}
 }
 

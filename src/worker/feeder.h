@@ -30,6 +30,8 @@ void feed_sync_complete(struct ws_conn *c);
 /* Answers to subscribe that wait for the feed. */
 void feed_subscribes_target(struct feed *f, uint64_t head);
 void feed_subscribes_answer(struct feed *f);
+/* Answers them with an error. */
+void feed_subscribes_refuse(struct feed *f);
 void feed_subscribes_drop(struct feed *f);
 
 #endif

@@ -8,9 +8,6 @@
 #include <json-c/json.h>
 #include <string.h>
 
-/* Integers up to here are the same in every JSON implementation. */
-#define FIELD_INTEGER_MAX (INT64_C(1) << 53)
-
 static int
 field_fail(struct field_error *err, const char *field, const char *message)
 {
@@ -148,9 +145,9 @@ field_seq(struct json_object *o, const char *name, uint64_t *out,
 		return field_fail(err, name,
 		    "This member is required and must be an integer.");
 	n = json_object_get_int64(v);
-	if (n < 0 || n > FIELD_INTEGER_MAX)
+	if (n < 0)
 		return field_fail(err, name,
-		    "This member must be between 0 and 2^53.");
+		    "This member must not be negative.");
 	*out = (uint64_t)n;
 	return 0;
 }

@@ -36,7 +36,7 @@ int field_client_msg_id(struct json_object *o, struct str *out,
  */
 int field_json(struct json_object *o, const char *name, struct str *out,
     struct field_error *err) __attribute__((warn_unused_result));
-/* A required integer of 0 .. 2^53. */
+/* A required integer, not negative; above INT64_MAX it counts as that. */
 int field_seq(struct json_object *o, const char *name, uint64_t *out,
     struct field_error *err) __attribute__((warn_unused_result));
 /* A required string of 1 to max bytes; too_long is the sentence for more. */

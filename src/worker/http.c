@@ -217,6 +217,9 @@ request_identity(struct http_request *q)
 		return true;
 	case ROUTE_ADMIN:
 		o = auth_master(w->auth, http_header(q, "X-Master-Key"));
+		if (o == OUTCOME_UNAUTHORIZED)
+			why = "Send the operator's key, MASTER_API_KEY, in "
+			      "the X-Master-Key header.";
 		break;
 	case ROUTE_TENANT:
 	case ROUTE_USER:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Typing indicators of this worker's own clients.  Runs in a worker; a timer
- * runs only while someone types.  How many entries there can be is bounded
- * by TYPING_MAX; beyond it a start is simply not told.
+ * Typing indicators in the rooms of this worker's clients.  Runs in a worker;
+ * a timer runs only while someone types.  How many entries there can be is
+ * bounded by TYPING_MAX; beyond it a start is simply not told.
  */
 #include "typing.h"
 
@@ -13,8 +13,8 @@
 
 #include "../common/clock.h"
 #include "../common/mem.h"
-#include "bus.h"
-#include "users.h"
+#include "../common/records.h"
+#include "fanout.h"
 #include "worker.h"
 
 #define TYPING_MAX 4096
@@ -77,26 +77,26 @@ typing_free(struct typing *t)
 static void
 typing_tell(struct typing *t, const struct typist *p, bool start)
 {
-	struct rec_event_typing r = { 0 };
+	struct rec_event_typing e = { 0 };
 
-	r.tenant = p->tenant;
-	r.room = p->room;
-	r.start = start;
-	r.user.p = p->name;
-	r.user.len = p->len;
-	bus_publish_typing(t->w->bus, &r);
+	e.tenant = p->tenant;
+	e.room = p->room;
+	e.start = start;
+	e.user.p = p->name;
+	e.user.len = p->len;
+	fanout_typing(t->w, &e);
 }
 
 static struct typist *
-typing_find(struct typing *t, const struct room *room, const struct user *user)
+typing_find(struct typing *t, const struct rec_event_typing *e)
 {
 	struct typist *p;
 
 	/* The newest are at the end, and a user who types is new. */
 	TAILQ_FOREACH_REVERSE(p, &t->list, typist_list, link) {
-		if (p->room == room->id && p->tenant == user->tenant &&
-		    p->len == user->len &&
-		    memcmp(p->name, user->name, p->len) == 0)
+		if (p->room == e->room && p->tenant == e->tenant &&
+		    p->len == e->user.len &&
+		    memcmp(p->name, e->user.p, p->len) == 0)
 			return p;
 	}
 	return NULL;
@@ -119,20 +119,20 @@ typing_arm(struct typing *t, uint64_t now)
 	evtimer_add(t->timer, &tv);
 }
 
-void
-typing_start(struct typing *t, const struct room *room, const struct user *user)
+static void
+typing_start(struct typing *t, const struct rec_event_typing *e)
 {
-	struct typist *p = typing_find(t, room, user);
+	struct typist *p = typing_find(t, e);
 	uint64_t now = clock_mono_ms();
 
 	if (p == NULL) {
 		if (t->count >= TYPING_MAX)
 			return;
-		p = mem_alloc(sizeof(*p) + user->len);
-		p->tenant = user->tenant;
-		p->room = room->id;
-		p->len = user->len;
-		memcpy(p->name, user->name, p->len);
+		p = mem_alloc(sizeof(*p) + e->user.len);
+		p->tenant = e->tenant;
+		p->room = e->room;
+		p->len = e->user.len;
+		memcpy(p->name, e->user.p, p->len);
 		t->count++;
 	} else {
 		TAILQ_REMOVE(&t->list, p, link);
@@ -146,16 +146,25 @@ typing_start(struct typing *t, const struct room *room, const struct user *user)
 	typing_arm(t, now);
 }
 
-void
-typing_stop(struct typing *t, const struct room *room, const struct user *user)
+static void
+typing_stop(struct typing *t, const struct rec_event_typing *e)
 {
-	struct typist *p = typing_find(t, room, user);
+	struct typist *p = typing_find(t, e);
 
 	if (p == NULL)
 		return;
 	typing_tell(t, p, false);
 	typing_remove(t, p);
 	typing_arm(t, clock_mono_ms());
+}
+
+void
+typing_event(struct typing *t, const struct rec_event_typing *e)
+{
+	if (e->start)
+		typing_start(t, e);
+	else
+		typing_stop(t, e);
 }
 
 static void

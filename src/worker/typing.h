@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who is typing, as far as this worker's clients say: swallows repeats and
- * ends what is never stopped.  Nothing of it is stored.
+ * Who is typing in the rooms that have sockets here.  Every worker that has
+ * a member of the room hears every start and stop, whichever worker they came
+ * in on, and decides alike what its own clients are told: repeats are
+ * swallowed, and what is never stopped ends.  Nothing of it is stored.
  */
 #ifndef WORKER_TYPING_H
 #define WORKER_TYPING_H
 
-#include "rooms.h"
-
+struct rec_event_typing;
 struct typing;
-struct user;
 struct worker;
 
 /* A repeated start within this time is not told again. */
@@ -18,12 +18,13 @@ struct worker;
 #define TYPING_END_MS 10000
 /* Rooms with more members than this have no typing. */
 #define TYPING_MEMBERS_MAX 100
+/* Typing frames that one connection may send in a second; what is more is
+ * answered and not told. */
+#define TYPING_FRAMES_MAX 10
 
 struct typing *typing_new(struct worker *w);
 void typing_free(struct typing *t);
-void typing_start(struct typing *t, const struct room *room,
-    const struct user *user);
-void typing_stop(struct typing *t, const struct room *room,
-    const struct user *user);
+/* An event came over the bus. */
+void typing_event(struct typing *t, const struct rec_event_typing *e);
 
 #endif

@@ -39,6 +39,7 @@ worker_sources += \
 	src/worker/users.c src/worker/users.h \
 	src/worker/worker.c src/worker/worker.h src/worker/worker_start.h \
 	src/worker/ws_commands.c src/worker/ws_commands.h \
+	src/worker/ws_operations.c src/worker/ws_command.h \
 	src/worker/ws_conn.c src/worker/ws_conn.h \
 	src/worker/ws_list.c src/worker/ws_list.h \
 	src/worker/ws_out.c src/worker/ws_out.h

@@ -7,48 +7,23 @@
 #include "ws_commands.h"
 
 #include <json-c/json.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "../common/buf.h"
 #include "../common/json_check.h"
 #include "../common/json_text.h"
-#include "../common/key.h"
-#include "../common/mem.h"
 #include "auth.h"
+#include "bus.h"
 #include "feed.h"
 #include "fields.h"
 #include "reader.h"
-#include "submit.h"
 #include "typing.h"
 #include "worker.h"
+#include "ws_command.h"
 #include "ws_conn.h"
 #include "ws_list.h"
 
-#define REQUEST_ID_MAX 128 /* bytes of a string; JSON text below */
-#define REQUEST_ID_TEXT (6 * REQUEST_ID_MAX + 3)
-
-/* One frame being run. */
-struct command {
-	struct ws_conn *c;
-	struct json_object *o; /* where its fields are */
-	size_t id_len;
-	char id[REQUEST_ID_TEXT]; /* request_id as JSON text */
-};
-
-/* An operation at the writer, for its answer. */
-struct ws_op {
-	LIST_ENTRY(ws_op) link;
-	struct ws_conn *c;
-	struct submit_op *op;
-	char token[ID_TOKEN_SIZE];
-	size_t id_len;
-	size_t client_len; /* client_msg_id as JSON text */
-	char text[];       /* id, then client_msg_id */
-};
-
-static void
+void
 command_error(struct command *m, enum outcome o, const char *field,
     const char *message, uint64_t retry_ms)
 {
@@ -76,7 +51,7 @@ command_error(struct command *m, enum outcome o, const char *field,
 	buf_free(&b);
 }
 
-static void
+void
 command_field_error(struct command *m, const struct field_error *e)
 {
 	command_error(m, OUTCOME_INVALID, e->field, e->message, 0);
@@ -97,210 +72,25 @@ command_ok(struct command *m)
 	buf_free(&b);
 }
 
-/* The token of the frame's room_id; NULL when answered with an error. */
-static const char *
-command_room(struct command *m)
+int
+command_room_id(struct command *m, struct str *id)
 {
 	struct field_error e;
-	const char *token;
-	struct str id;
 
-	if (field_string(m->o, "room_id", 128, &id, &e) == -1) {
-		command_field_error(m, &e);
-		return NULL;
-	}
-	token = id_token_of(id.p, id.len, "room_");
+	if (field_string(m->o, "room_id", 128, id, &e) == 0)
+		return 0;
+	command_field_error(m, &e);
+	return -1;
+}
+
+const char *
+command_room(struct command *m, struct str id)
+{
+	const char *token = id_token_of(id.p, id.len, "room_");
+
 	if (token == NULL)
 		command_error(m, OUTCOME_ROOM_NOT_FOUND, NULL, NULL, 0);
 	return token;
-}
-
-/* ---- operations ---- */
-
-static struct ws_op *
-ws_op_new(struct command *m, const char *token, struct str client)
-{
-	struct ws_op *op;
-	struct buf b;
-
-	buf_init(&b, 2048);
-	if (client.len > 0)
-		json_text_string(&b, client.p, client.len);
-	op = mem_alloc(sizeof(*op) + m->id_len + b.len + 1);
-	op->c = m->c;
-	memcpy(op->token, token, ID_TOKEN_LEN);
-	op->id_len = m->id_len;
-	op->client_len = b.len;
-	memcpy(op->text, m->id, m->id_len);
-	if (b.len > 0)
-		memcpy(op->text + m->id_len, buf_head(&b), b.len);
-	buf_free(&b);
-	return op;
-}
-
-/* Hands the operation begun with submit_begin() over. */
-static void
-ws_op_submit(struct command *m, struct ws_op *op, submit_cb *cb)
-{
-	struct ws_conn *c = m->c;
-
-	op->op = submit_end(c->w->submit, cb, op);
-	if (op->op == NULL) {
-		free(op);
-		command_error(m, OUTCOME_BUSY, NULL, NULL, 1000);
-		return;
-	}
-	LIST_INSERT_HEAD(&c->ops, op, link);
-	c->pending++;
-}
-
-static void
-ws_op_done(struct ws_op *op)
-{
-	struct ws_conn *c = op->c;
-
-	LIST_REMOVE(op, link);
-	c->pending--;
-	free(op);
-	ws_conn_drain(c);
-	ws_conn_throttle(c);
-}
-
-/* True when the reply is a refusal, which has then been answered. */
-static bool
-ws_op_refused(struct ws_op *op, const struct rec_reply *r)
-{
-	struct command m = { 0 };
-
-	if (r->outcome == OUTCOME_OK || r->outcome == OUTCOME_REPEATED)
-		return false;
-	if (r->outcome == OUTCOME_UNKNOWN) {
-		/* An answer might be a lie: the client asks again. */
-		ws_conn_close(op->c, WS_CLOSE_INTERNAL, "outcome unknown");
-		return true;
-	}
-	m.c = op->c;
-	m.id_len = op->id_len;
-	memcpy(m.id, op->text, op->id_len);
-	command_error(&m, (enum outcome)r->outcome, NULL, NULL,
-	    outcome_info((enum outcome)r->outcome)->temporary ? 1000 : 0);
-	return true;
-}
-
-static void
-command_sent(const struct rec_reply *r, void *arg)
-{
-	struct ws_op *op = arg;
-	char id[ID_MESSAGE_SIZE];
-	struct buf b;
-
-	if (ws_op_refused(op, r)) {
-		ws_op_done(op);
-		return;
-	}
-	id_message(id, op->token, (int64_t)r->ms, r->seq);
-	buf_init(&b, 8192);
-	buf_adds(&b, "{\"type\":\"message.sent\"");
-	if (op->id_len > 0) {
-		buf_adds(&b, ",\"request_id\":");
-		buf_add(&b, op->text, op->id_len);
-	}
-	if (op->client_len > 0) {
-		buf_adds(&b, ",\"client_msg_id\":");
-		buf_add(&b, op->text + op->id_len, op->client_len);
-	}
-	buf_adds(&b, ",\"room_id\":\"room_");
-	buf_adds(&b, op->token);
-	buf_adds(&b, "\",\"message_id\":\"");
-	buf_adds(&b, id);
-	buf_adds(&b, "\",\"seq\":");
-	buf_add_u64(&b, r->seq);
-	buf_adds(&b, ",\"created_at\":");
-	json_text_time(&b, (int64_t)r->ms);
-	buf_adds(&b,
-	    r->outcome == OUTCOME_REPEATED ? ",\"duplicate\":true}" :
-					     ",\"duplicate\":false}");
-	ws_conn_send_text(op->c, buf_head(&b), b.len);
-	buf_free(&b);
-	ws_op_done(op);
-}
-
-static void
-command_send_message(struct command *m)
-{
-	struct ws_conn *c = m->c;
-	const char *token = command_room(m);
-	struct rec_op_send r = { 0 };
-	struct field_error e;
-
-	if (token == NULL)
-		return;
-	if (field_content(m->o, &r.content, &e) == -1 ||
-	    field_json(m->o, "meta", &r.meta, &e) == -1 ||
-	    field_client_msg_id(m->o, &r.client_msg_id, &e) == -1) {
-		command_field_error(m, &e);
-		return;
-	}
-	r.room.p = token;
-	r.room.len = ID_TOKEN_LEN;
-	r.sender.p = c->user->name;
-	r.sender.len = c->user->len;
-	if (r.client_msg_id.len > 0)
-		key_content_hash(r.hash, r.content.p, r.content.len, r.meta.p,
-		    r.meta.len);
-	(void)rec_op_send_put(submit_begin(c->w->submit, &r.h, c->user->tenant),
-	    &r);
-	ws_op_submit(m, ws_op_new(m, token, r.client_msg_id), command_sent);
-}
-
-static void
-command_acked(const struct rec_reply *r, void *arg)
-{
-	struct ws_op *op = arg;
-	struct ws_conn *c = op->c;
-	struct buf b;
-
-	if (ws_op_refused(op, r)) {
-		ws_op_done(op);
-		return;
-	}
-	buf_init(&b, 8192);
-	buf_addf(&b,
-	    "{\"type\":\"ack.received\",\"room_id\":\"room_%s\","
-	    "\"seq\":%llu,\"user_id\":",
-	    op->token, (unsigned long long)r->seq);
-	json_text_string(&b, c->user->name, c->user->len);
-	if (op->id_len > 0)
-		buf_addf(&b, ",\"request_id\":%.*s", (int)op->id_len, op->text);
-	buf_adds(&b, "}");
-	ws_conn_send_text(c, buf_head(&b), b.len);
-	buf_free(&b);
-	ws_op_done(op);
-}
-
-static void
-command_ack(struct command *m)
-{
-	struct ws_conn *c = m->c;
-	const char *token = command_room(m);
-	struct str none = { "", 0 };
-	struct rec_op_ack r = { 0 };
-	struct field_error e;
-
-	if (token == NULL)
-		return;
-	if (field_seq(m->o, "seq", &r.seq, &e) == -1) {
-		command_field_error(m, &e);
-		return;
-	}
-	r.conn = c->id;
-	r.room.p = token;
-	r.room.len = ID_TOKEN_LEN;
-	r.user.p = c->user->name;
-	r.user.len = c->user->len;
-	(void)rec_op_ack_put(submit_begin(c->w->submit, &r.h, c->user->tenant),
-	    &r);
-	ws_op_submit(m, ws_op_new(m, token, none), command_acked);
 }
 
 /* ---- what a worker answers by itself ---- */
@@ -314,14 +104,16 @@ static struct feed *
 command_feed(struct command *m)
 {
 	struct ws_conn *c = m->c;
-	const char *token = command_room(m);
 	struct reader_room room;
 	struct reader_member member;
 	char id[ID_TOKEN_SIZE];
+	const char *token;
+	struct str text;
 	struct feed *f;
 	int rc;
 
-	if (token == NULL)
+	if (command_room_id(m, &text) == -1 ||
+	    (token = command_room(m, text)) == NULL)
 		return NULL;
 	f = feed_find(c, token);
 	if (f != NULL)
@@ -344,22 +136,47 @@ command_feed(struct command *m)
 	return NULL;
 }
 
+/* No more than a person would make; the rest is not told. */
+static bool
+command_typing_floor(struct ws_conn *c)
+{
+	uint32_t now = ws_list_now_s();
+
+	if (c->typing_s != now) {
+		c->typing_s = now;
+		c->typing_frames = 0;
+	}
+	return ++c->typing_frames <= TYPING_FRAMES_MAX;
+}
+
 static void
 command_typing(struct command *m, bool start)
 {
 	struct ws_conn *c = m->c;
 	struct feed *f = command_feed(m);
+	struct rec_event_typing e = { 0 };
 	struct reader_feed pos;
+	int rc;
 
 	if (f == NULL)
 		return;
-	if (reader_feed(c->w->reader, f->room->id, c->user->name, c->user->len,
-		&pos) == 1 &&
-	    pos.member && pos.members <= TYPING_MEMBERS_MAX) {
-		if (start)
-			typing_start(c->w->typing, f->room, c->user);
-		else
-			typing_stop(c->w->typing, f->room, c->user);
+	if (!command_typing_floor(c)) {
+		command_ok(m);
+		return;
+	}
+	rc = reader_feed(c->w->reader, f->room->id, c->user->name, c->user->len,
+	    &pos);
+	if (rc == -1) {
+		command_error(m, OUTCOME_STORAGE, NULL, NULL, 1000);
+		return;
+	}
+	if (rc == 1 && pos.member && pos.members <= TYPING_MEMBERS_MAX) {
+		e.tenant = f->room->tenant;
+		e.room = f->room->id;
+		e.start = start;
+		e.user.p = c->user->name;
+		e.user.len = c->user->len;
+		bus_publish_typing(c->w->bus, &e);
 	}
 	command_ok(m);
 }
@@ -525,6 +342,34 @@ command_dispatch(struct command *m, struct json_object *root)
 	t->run(m);
 }
 
+/*
+ * A frame that json_check refused.  When it is JSON all the same, only with a
+ * value that cannot be kept, its request_id is echoed: somebody waits for it.
+ */
+static void
+command_refuse(struct command *m, struct json_tokener *tok,
+    enum json_check check, const char *text, size_t len)
+{
+	struct json_object *root = NULL;
+
+	if (check == JSON_CHECK_SURROGATE || check == JSON_CHECK_NUMBER ||
+	    check == JSON_CHECK_KEY) {
+		json_tokener_reset(tok);
+		root = json_tokener_parse_ex(tok, text, (int)len);
+	}
+	if (json_object_is_type(root, json_type_object)) {
+		struct json_object *data;
+
+		m->o = root;
+		if (json_object_object_get_ex(root, "data", &data) &&
+		    json_object_is_type(data, json_type_object))
+			m->o = data;
+		(void)command_request_id(m, root);
+	}
+	command_error(m, OUTCOME_INVALID, NULL, json_check_message(check), 0);
+	json_object_put(root);
+}
+
 void
 ws_commands_run(struct ws_conn *c, const char *text, size_t len)
 {
@@ -536,8 +381,7 @@ ws_commands_run(struct ws_conn *c, const char *text, size_t len)
 	m.c = c;
 	m.id_len = 0;
 	if (check != JSON_CHECK_OK) {
-		command_error(&m, OUTCOME_INVALID, NULL,
-		    json_check_message(check), 0);
+		command_refuse(&m, tok, check, text, len);
 		return;
 	}
 	json_tokener_reset(tok);
@@ -549,17 +393,4 @@ ws_commands_run(struct ws_conn *c, const char *text, size_t len)
 	else
 		command_dispatch(&m, root);
 	json_object_put(root);
-}
-
-void
-ws_commands_cancel(struct ws_conn *c)
-{
-	struct ws_op *op;
-
-	while ((op = LIST_FIRST(&c->ops)) != NULL) {
-		LIST_REMOVE(op, link);
-		submit_cancel(op->op);
-		free(op);
-	}
-	c->pending = 0;
 }

@@ -50,11 +50,11 @@ conn_socket_options(int fd)
 
 void
 ws_conn_start(struct worker *w, int fd, struct buf *early,
-    const struct caller *who, const char *sec_key, const char *peer,
-    bool resume)
+    const struct caller *who, const char *sec_key, const char *request_id,
+    const char *peer, bool resume)
 {
 	struct ws_conn *c = mem_alloc(sizeof(*c));
-	char accept[WS_ACCEPT_SIZE], answer[160];
+	char accept[WS_ACCEPT_SIZE], answer[320];
 	struct rec_attach attach = { 0 };
 	struct ws_shared *f;
 	int len;
@@ -86,8 +86,9 @@ ws_conn_start(struct worker *w, int fd, struct buf *early,
 		accept[0] = '\0';
 	len = snprintf(answer, sizeof(answer),
 	    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-	    "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
-	    accept);
+	    "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n"
+	    "X-Request-Id: %s\r\n\r\n",
+	    accept, request_id);
 	f = ws_shared_raw(answer, (size_t)len);
 	ws_out_add(&c->out, f);
 	ws_shared_unref(f);
@@ -151,7 +152,9 @@ ws_conn_attached(struct worker *w, uint64_t id, bool granted)
 		return;
 	}
 	if (c->refused != 0) {
-		ws_conn_close(c, c->refused, "credentials revoked");
+		ws_conn_close(c, c->refused,
+		    c->refused == WS_CLOSE_DISABLED ? "tenant disabled" :
+						      "credentials revoked");
 		return;
 	}
 	conn_welcome(c);

@@ -65,6 +65,8 @@ struct ws_conn {
 	uint32_t last_rx_s; /* monotonic seconds */
 	uint32_t last_tx_s; /* the socket last took a byte, or was empty */
 	uint32_t last_ping_s;
+	uint32_t typing_s; /* the second that typing_frames counts */
+	uint32_t typing_frames;
 	uint32_t closing_s;  /* since when WS_CLOSING */
 	uint64_t id;         /* within the worker's incarnation */
 	uint64_t key;        /* API key it was opened with */
@@ -104,11 +106,12 @@ void ws_list_recheck(struct ws_list *l, uint64_t tenant);
 
 /*
  * Begins a connection on a socket taken over from HTTP (takes fd, and the
- * bytes in `early`, left empty).  who is copied.  sec_key is checked already.
+ * bytes in `early`, left empty).  who is copied.  sec_key is checked already;
+ * request_id, of at most 128 sane bytes, goes into the 101.
  */
 void ws_conn_start(struct worker *w, int fd, struct buf *early,
-    const struct caller *who, const char *sec_key, const char *peer,
-    bool resume);
+    const struct caller *who, const char *sec_key, const char *request_id,
+    const char *peer, bool resume);
 /* The hub's answer to its attach. */
 void ws_conn_attached(struct worker *w, uint64_t id, bool granted);
 

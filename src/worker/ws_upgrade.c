@@ -140,7 +140,7 @@ ws_upgrade(struct http_request *q)
 	bool resumes = resume != NULL && strcmp(resume, "1") == 0;
 	struct caller who;
 	struct buf early;
-	char key[KEY_LEN + 1], peer[64];
+	char key[KEY_LEN + 1], peer[64], id[129];
 	int fd;
 
 	if (!who_may(q, &who) || !handshake_check(q))
@@ -154,9 +154,11 @@ ws_upgrade(struct http_request *q)
 	key[KEY_LEN] = '\0';
 	strncpy(peer, http_peer(q), sizeof(peer) - 1);
 	peer[sizeof(peer) - 1] = '\0';
+	strncpy(id, http_request_id(q), sizeof(id) - 1);
+	id[sizeof(id) - 1] = '\0';
 	buf_init(&early, EARLY_MAX);
 	fd = http_take_over(q, &early);
 	if (fd != -1)
-		ws_conn_start(w, fd, &early, &who, key, peer, resumes);
+		ws_conn_start(w, fd, &early, &who, key, id, peer, resumes);
 	buf_free(&early);
 }
