@@ -163,6 +163,35 @@ async def test_frames_draw_on_it_too(limited):
         await asyncio.sleep(got["retry_after_ms"] / 1000)
 
 
+@pytest.mark.parametrize("type_, fields, answer", [
+    ("ack", {"seq": 0}, "ack.received"),
+    ("subscribe", {"after_seq": 0}, "sync.complete")])
+async def test_acks_and_subscribes_draw_on_it(limited, type_, fields,
+                                              answer):
+    tenant = Tenant(limited)
+    room = tenant.user("ann").make_room()["room_id"]
+    c = await Chat.connect(tenant, "ann")
+    began = time.monotonic()
+    for i in range(60):
+        await c.send(type_, room_id=room, request_id=str(i), **fields)
+    answers = [await c.wait(None, request_id=str(i)) for i in range(60)]
+    took = time.monotonic() - began
+    passed = [a for a in answers if a["type"] == answer]
+    refused = [a for a in answers if a["type"] == "error"]
+    assert len(passed) + len(refused) == 60
+    assert LIMIT - 1 <= len(passed) <= LIMIT + took * LIMIT + 1
+    assert {e["code"] for e in refused} == {"rate_limit_exceeded"}
+
+
+async def test_typing_is_free(limited):
+    tenant = Tenant(limited)
+    room = tenant.user("ann").make_room()["room_id"]
+    c = await Chat.connect(tenant, "ann")
+    for i in range(100):
+        await c.ask("ok", ("typing.start", "typing.stop")[i % 2],
+                    room_id=room)
+
+
 async def test_pings_and_the_handshake_are_free(limited):
     tenant = Tenant(limited)
     room = tenant.user("ann").make_room()["room_id"]
