@@ -13,7 +13,7 @@ from chat import Chat
 from client import Rest, Tenant
 from harness import BIN, DEADLINE, clean_env, run, until
 
-KEY = re.compile(r"\bsk_[A-Za-z0-9_-]{43}\b")
+KEY = re.compile(r"\bsk_[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
 TENANT = re.compile(r"\btenant_[0-9a-z]{22}\b")
 KEY_ID = re.compile(r"\bkey_[0-9a-z]+\b")
 
