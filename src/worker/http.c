@@ -320,6 +320,9 @@ http_on_request(struct evhttp_request *req, void *arg)
 		evhttp_connection_free(evhttp_request_get_connection(req));
 		return;
 	}
+	/* Refused by its headers already, at the end of this turn. */
+	if (c->phase == HTTP_FAILED)
+		return;
 	q = request_new(h, c, req);
 	q->method = request_method(req);
 	request_id_set(q);

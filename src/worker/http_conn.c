@@ -20,7 +20,7 @@
 
 /* A peer that is still sending when it is answered may go on this long. */
 #define LINGER_S 2
-#define LINGER_BYTES (4 * 1024 * 1024)
+#define LINGER_BYTES (64 * 1024 * 1024)
 #define LINGER_MAX 256
 
 struct http_linger {
@@ -58,6 +58,16 @@ conn_phase(struct http_conn *c, enum http_phase phase)
 		c->since_ms = clock_mono_ms();
 }
 
+/* It will be answered at the end of this turn; evhttp has no more say. */
+static void
+conn_failed(struct http_conn *c, int status)
+{
+	c->failed_status = status;
+	conn_phase(c, HTTP_FAILED);
+	TAILQ_INSERT_TAIL(&c->h->failed, c, timed);
+	event_active(c->h->fail_ev, EV_TIMEOUT, 0);
+}
+
 static void
 conn_scan(struct http_conn *c, struct evbuffer *in, size_t from)
 {
@@ -78,7 +88,12 @@ conn_scan(struct http_conn *c, struct evbuffer *in, size_t from)
 		if (n <= 0)
 			return;
 	}
-	if (c->phase == HTTP_HEADERS && c->scan.state != HTTP_SCAN_HEADERS)
+	if (c->phase != HTTP_HEADERS || c->scan.state == HTTP_SCAN_HEADERS)
+		return;
+	/* evhttp would read, and throw away, all of such a body first. */
+	if (c->scan.state == HTTP_SCAN_TOO_LONG)
+		conn_failed(c, 413);
+	else
 		conn_phase(c, HTTP_BODY);
 }
 
@@ -133,11 +148,8 @@ conn_output_cb(struct evbuffer *out, const struct evbuffer_cb_info *info,
 		(ev_ssize_t)sizeof(line) ||
 	    memcmp(line, "HTTP/", 5) != 0 || line[9] == '1')
 		return;
-	c->failed_status = (line[9] - '0') * 100 + (line[10] - '0') * 10 +
-	    (line[11] - '0');
-	conn_phase(c, HTTP_FAILED);
-	TAILQ_INSERT_TAIL(&c->h->failed, c, timed);
-	event_active(c->h->fail_ev, EV_TIMEOUT, 0);
+	conn_failed(c,
+	    (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0'));
 }
 
 /*

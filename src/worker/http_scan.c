@@ -14,25 +14,58 @@ http_scan_begin(struct http_scan *s)
 	memset(s, 0, sizeof(*s));
 }
 
+static bool
+line_is(const struct http_scan *s, const char *name)
+{
+	size_t n = strlen(name);
+
+	return s->line_len >= n && strncasecmp(s->head, name, n) == 0;
+}
+
+/* The digits behind "Content-Length:", as far as the line was kept. */
+static uint64_t
+line_length(const struct http_scan *s, const char *name)
+{
+	size_t end = s->line_len < HTTP_SCAN_HEAD ? s->line_len :
+						    HTTP_SCAN_HEAD;
+	size_t at = strlen(name);
+	uint64_t v = 0;
+
+	while (at < end && (s->head[at] == ' ' || s->head[at] == '\t'))
+		at++;
+	for (; at < end && s->head[at] >= '0' && s->head[at] <= '9'; at++) {
+		if (v > UINT64_MAX / 10 - 1)
+			return UINT64_MAX;
+		v = v * 10 + (uint64_t)(s->head[at] - '0');
+	}
+	return v;
+}
+
 /* The end of a header line. */
 static void
-line_end(struct http_scan *s)
+line_end(struct http_scan *s, uint64_t body_max)
 {
-	static const char name[] = "Transfer-Encoding:";
+	static const char length[] = "Content-Length:";
+	uint64_t v;
 
 	if (s->line_len == 0 || (s->line_len == 1 && s->head[0] == '\r')) {
-		s->state = HTTP_SCAN_BODY;
+		s->state = !s->chunked && s->length > body_max ?
+		    HTTP_SCAN_TOO_LONG :
+		    HTTP_SCAN_BODY;
 		s->in_size = true;
 		s->in_line = true;
-	} else if (s->line_len > HTTP_SCAN_HEAD &&
-	    strncasecmp(s->head, name, HTTP_SCAN_HEAD) == 0)
+	} else if (line_is(s, "Transfer-Encoding:")) {
 		s->chunked = true;
+	} else if (line_is(s, length)) {
+		v = line_length(s, length);
+		s->length = v > s->length ? v : s->length;
+	}
 	s->line_len = 0;
 }
 
 /* Returns how many of the bytes it took. */
 static size_t
-scan_header(struct http_scan *s, const char *p, size_t len)
+scan_header(struct http_scan *s, const char *p, size_t len, uint64_t body_max)
 {
 	const char *nl = memchr(p, '\n', len);
 	size_t n = nl != NULL ? (size_t)(nl - p) : len;
@@ -47,7 +80,7 @@ scan_header(struct http_scan *s, const char *p, size_t len)
 	s->line_len += n;
 	if (nl == NULL)
 		return n;
-	line_end(s);
+	line_end(s, body_max);
 	return n + 1;
 }
 
@@ -119,7 +152,7 @@ http_scan_bytes(struct http_scan *s, const char *p, size_t len,
 		size_t n;
 
 		if (s->state == HTTP_SCAN_HEADERS)
-			n = scan_header(s, p, len);
+			n = scan_header(s, p, len, body_max);
 		else if (s->state == HTTP_SCAN_BODY && s->chunked && !s->lost &&
 		    !s->last)
 			n = scan_chunks(s, p, len, body_max);

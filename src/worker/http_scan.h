@@ -11,12 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HTTP_SCAN_HEAD 18 /* "Transfer-Encoding:" */
+#define HTTP_SCAN_HEAD 40 /* "Content-Length:", blanks and 20 digits */
 
 enum http_scan_state {
 	HTTP_SCAN_HEADERS,
 	HTTP_SCAN_BODY,    /* the blank line came */
-	HTTP_SCAN_TOO_LONG /* its chunks add up to more than the most */
+	HTTP_SCAN_TOO_LONG /* it says, or its chunks add up to, too much */
 };
 
 struct http_scan {
@@ -28,6 +28,7 @@ struct http_scan {
 	bool in_size;              /* within the digits of a chunk's size */
 	bool in_line;              /* before the end of a size's line */
 	size_t line_len;           /* of the header line so far */
+	uint64_t length;           /* largest Content-Length said */
 	uint64_t chunk;            /* size under construction, or bytes left */
 	uint64_t body;             /* of all chunks so far */
 	char head[HTTP_SCAN_HEAD]; /* of the header line */
@@ -35,7 +36,7 @@ struct http_scan {
 
 /* A new request begins. */
 void http_scan_begin(struct http_scan *s);
-/* More bytes of it; body_max = most bytes of all chunks together. */
+/* More bytes of it; body_max = most bytes of a body, or of all its chunks. */
 void http_scan_bytes(struct http_scan *s, const char *p, size_t len,
     uint64_t body_max);
 

@@ -91,6 +91,23 @@ def test_body_of_megabytes(server, room, head):
         raw.close()
 
 
+@pytest.mark.parametrize("length", [
+    "1048577", "10000000000", "  \t99999999999999999", "18446744073709551616"])
+@pytest.mark.parametrize("method", ["POST", "GET", "HEAD", "PUT"])
+def test_a_body_that_is_only_announced(server, room, head, method, length):
+    """Refused by its headers: nobody waits for what never comes."""
+    answer = ask(server, (
+        f"{method} /rooms/{room}/messages HTTP/1.1\r\nHost: x\r\n"
+        f"{head}Content-Type: application/json\r\n"
+        f"Content-Length: {length}\r\n\r\n"))
+    if len(length.strip()) < 20:
+        refusal(answer, 413, "payload_too_large")
+    else:
+        # More than a length can say: too long or malformed, both are true.
+        assert answer[0] in (400, 413)
+    assert ask(server, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n")[0] == 200
+
+
 def test_chunked_body_without_end(server, room, head):
     raw = Raw(server)
     raw.send((f"POST /rooms/{room}/messages HTTP/1.1\r\nHost: x\r\n{head}"

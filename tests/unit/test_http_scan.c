@@ -56,6 +56,30 @@ test_blank_line(void **state)
 }
 
 static void
+test_announced_length(void **state)
+{
+	(void)state;
+	assert_int_equal(SCAN("POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n")
+			     .state,
+	    HTTP_SCAN_BODY);
+	assert_int_equal(SCAN("POST / HTTP/1.1\r\ncontent-length:1001\r\n\r\n")
+			     .state,
+	    HTTP_SCAN_TOO_LONG);
+	assert_int_equal(SCAN("POST / HTTP/1.1\r\nContent-Length: "
+			      "99999999999999999999\r\n\r\n")
+			     .state,
+	    HTTP_SCAN_TOO_LONG);
+	assert_int_equal(SCAN("POST / HTTP/1.1\r\nContent-Length: 1\r\n"
+			      "Content-Length: 1001\r\n\r\n")
+			     .state,
+	    HTTP_SCAN_TOO_LONG);
+	assert_int_equal(SCAN("POST / HTTP/1.1\r\nContent-Lengths: 1001"
+			      "\r\n\r\n")
+			     .state,
+	    HTTP_SCAN_BODY);
+}
+
+static void
 test_nul(void **state)
 {
 	(void)state;
@@ -125,6 +149,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_blank_line),
+		cmocka_unit_test(test_announced_length),
 		cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_chunked),
 		cmocka_unit_test(test_chunks),
