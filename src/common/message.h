@@ -29,8 +29,9 @@ struct message {
 };
 
 enum message_form {
-	MESSAGE_REST, /* the object of GET and POST …/messages */
-	MESSAGE_FRAME /* the WebSocket frame, "type":"message" first */
+	MESSAGE_REST,  /* the object of GET and POST …/messages */
+	MESSAGE_FRAME, /* the WebSocket frame, "type":"message" first */
+	MESSAGE_CHANGE /* the frame message.edited, or message.deleted */
 };
 
 /*

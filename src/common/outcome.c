@@ -89,6 +89,12 @@ static const struct outcome_info outcomes[OUTCOME_LAST] = {
 	[OUTCOME_ADMIN_OFF] = { 403, FORBIDDEN,
 	    "The admin API is off; set MASTER_API_KEY to use it.", NULL,
 	    false },
+	[OUTCOME_NOT_SENDER] = { 403, FORBIDDEN,
+	    "Only its sender may change a message.", NULL, false },
+	[OUTCOME_MESSAGE_DELETED] = { 409, CONFLICT,
+	    "The message has been deleted and cannot be edited.", NULL, false },
+	[OUTCOME_DM_BACKEND_ONLY] = { 403, FORBIDDEN,
+	    "Only the tenant's backend deletes a dm.", NULL, false },
 };
 
 const struct outcome_info *

@@ -35,7 +35,10 @@ enum outcome {
 	OUTCOME_PAYLOAD_TOO_LARGE,
 	OUTCOME_UNSUPPORTED_MEDIA_TYPE,
 	OUTCOME_RATE_LIMITED,
-	OUTCOME_ADMIN_OFF, /* MASTER_API_KEY is not set */
+	OUTCOME_ADMIN_OFF,       /* MASTER_API_KEY is not set */
+	OUTCOME_NOT_SENDER,      /* another one's message: 403 */
+	OUTCOME_MESSAGE_DELETED, /* a tombstone cannot be edited: 409 */
+	OUTCOME_DM_BACKEND_ONLY, /* deleting a dm: 403 */
 	OUTCOME_LAST
 };
 

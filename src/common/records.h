@@ -44,6 +44,8 @@ enum record_type {
 	REC_LOST,
 	REC_DRAIN,
 	REC_CONTROL,
+	REC_PRESENCE,
+	REC_PRESENCE_RESET,
 	/* events: inside PUBLISH, then forwarded as they are */
 	REC_EVENT_MESSAGE = 64,
 	REC_EVENT_JOINED,
@@ -51,6 +53,9 @@ enum record_type {
 	REC_EVENT_ACKED,
 	REC_EVENT_TYPING,
 	REC_EVENT_TENANT,
+	REC_EVENT_CHANGED,
+	REC_EVENT_ROOM_UPDATED,
+	REC_EVENT_ROOM_DELETED,
 	/* operations: worker or tool to writer */
 	REC_OP_SEND = 128,
 	REC_OP_ACK,
@@ -64,6 +69,11 @@ enum record_type {
 	REC_OP_KEY_REVOKE,
 	REC_OP_KEY_LIST,
 	REC_OP_KEY_USED,
+	REC_OP_MESSAGE_EDIT,
+	REC_OP_MESSAGE_DELETE,
+	REC_OP_ROOM_UPDATE,
+	REC_OP_ROOM_DELETE,
+	REC_OP_ROOM_TRIM,
 	/* writer to worker or tool */
 	REC_REPLY = 192
 };
@@ -89,7 +99,8 @@ struct rec_hello {
 int rec_hello_put(struct buf *b, const struct rec_hello *r);
 int rec_hello_get(const struct wire_record *w, struct rec_hello *r);
 
-/* REC_READY, REC_HEARTBEAT, REC_LOST, REC_DRAINED: no fields. */
+/* REC_READY, REC_HEARTBEAT, REC_LOST, REC_DRAINED, REC_PRESENCE_RESET: no
+ * fields. */
 int rec_empty_put(struct buf *b, enum record_type type);
 int rec_empty_get(const struct wire_record *w);
 
@@ -183,6 +194,19 @@ int rec_control_put(struct buf *b, enum record_type type, uint64_t client,
     const struct wire_record *inner);
 int rec_control_get(const struct wire_record *w, struct rec_control *r);
 
+/*
+ * A user went online, or has been offline for the grace.  The hub sends every
+ * change to every worker.  A new worker, and one that has lost records, gets
+ * PRESENCE_RESET (nobody is online) and then one record for each user who is.
+ */
+struct rec_presence {
+	uint64_t tenant;
+	bool online;
+	struct str user;
+};
+int rec_presence_put(struct buf *b, const struct rec_presence *r);
+int rec_presence_get(const struct wire_record *w, struct rec_presence *r);
+
 /* ---- events ---- */
 
 /* A stored message: keys = the room's. */
@@ -199,10 +223,35 @@ int rec_event_message_put(struct buf *b, const struct rec_event_message *r);
 int rec_event_message_get(const struct wire_record *w,
     struct rec_event_message *r);
 
+/* A message was edited or deleted: keys = the room's. */
+struct rec_event_change {
+	uint64_t n;
+	uint64_t tenant;
+	uint64_t room;
+	uint64_t seq;
+	uint64_t rev;    /* the room's, counts its changes */
+	struct str text; /* the finished frame */
+};
+int rec_event_change_put(struct buf *b, const struct rec_event_change *r);
+int rec_event_change_get(const struct wire_record *w,
+    struct rec_event_change *r);
+
+/* ROOM_UPDATED, ROOM_DELETED: keys = the room's. */
+struct rec_event_room {
+	uint64_t n;
+	uint64_t tenant;
+	uint64_t room;
+	struct str text; /* the finished frame */
+};
+int rec_event_room_put(struct buf *b, enum record_type type,
+    const struct rec_event_room *r);
+int rec_event_room_get(const struct wire_record *w, struct rec_event_room *r);
+
 /*
- * Users became members (a new room, or added): keys = theirs.  Each starts
- * at last_ack.  LEFT: users were removed at head: keys = theirs.  A list of
- * a request has 1,000 at most; the creator of a room comes on top.
+ * Users became members (a new room, or added).  Each starts at last_ack.
+ * LEFT: users were removed at head.  Keys = theirs; and the room's when it
+ * has at most 100 members, for presence.  A list of a request has 1,000 at
+ * most; the creator of a room comes on top.
  */
 #define EVENT_USERS_MAX 1001
 struct rec_event_members {
@@ -210,7 +259,8 @@ struct rec_event_members {
 	uint64_t tenant;
 	uint64_t room;
 	char token[ID_TOKEN_SIZE];
-	uint64_t head; /* JOINED: their last_ack; LEFT: room's head */
+	uint64_t head;    /* JOINED: their last_ack; LEFT: room's head */
+	uint32_t members; /* of the room, afterwards */
 	uint32_t nusers;
 	const uint8_t *users;   /* get: strings one after another */
 	const struct str *list; /* put only */
@@ -342,6 +392,56 @@ int rec_op_member_remove_put(struct buf *b,
 int rec_op_member_remove_get(const struct wire_record *w,
     struct rec_op_member_remove *r);
 
+/* EDIT (content, by its sender) and DELETE (content empty; by its sender, or
+ * actor empty = the backend) of the message at seq. */
+struct rec_op_change {
+	struct op_head h;
+	uint64_t seq;
+	uint64_t created_ms; /* part of the message's id; must agree */
+	struct str room;
+	struct str actor;
+	struct str content;
+};
+int rec_op_change_put(struct buf *b, enum record_type type,
+    const struct rec_op_change *r);
+int rec_op_change_get(const struct wire_record *w, struct rec_op_change *r);
+
+/* What is not `has` stays as it is; empty = none from now on. */
+struct rec_op_room_update {
+	struct op_head h;
+	bool has_name;
+	bool has_metadata;
+	struct str room;
+	struct str actor; /* empty = the backend */
+	struct str name;
+	struct str metadata; /* JSON text */
+};
+int rec_op_room_update_put(struct buf *b, const struct rec_op_room_update *r);
+int rec_op_room_update_get(const struct wire_record *w,
+    struct rec_op_room_update *r);
+
+/* Hides the room at once; its rows go in pieces afterwards. */
+struct rec_op_room_delete {
+	struct op_head h;
+	struct str room;
+	struct str actor; /* empty = the backend */
+};
+int rec_op_room_delete_put(struct buf *b, const struct rec_op_room_delete *r);
+int rec_op_room_delete_get(const struct wire_record *w,
+    struct rec_op_room_delete *r);
+
+/* Retention: messages below first_seq are gone at once, their rows in pieces
+ * afterwards.  Never beyond the head; a lower first_seq than the room's
+ * changes nothing. */
+struct rec_op_room_trim {
+	struct op_head h;
+	uint64_t first_seq;
+	struct str room;
+};
+int rec_op_room_trim_put(struct buf *b, const struct rec_op_room_trim *r);
+int rec_op_room_trim_get(const struct wire_record *w,
+    struct rec_op_room_trim *r);
+
 /* The requester makes the key; only its hash travels. */
 struct rec_op_tenant_create {
 	struct op_head h;
@@ -387,7 +487,9 @@ int rec_op_head_get(const struct wire_record *w, struct op_head *h);
  *   SEND          room, seq, ms (created_at); REPEATED = was stored already
  *   ACK           room, seq as the cursor now stands
  *   ROOM_CREATE   room, text = token; REPEATED = the dm that was there
- *   MEMBERS_ADD, MEMBER_REMOVE   room
+ *   MEMBERS_ADD, MEMBER_REMOVE, ROOM_UPDATE, ROOM_DELETE   room
+ *   MESSAGE_EDIT, MESSAGE_DELETE room, seq; REPEATED = it was so already
+ *   ROOM_TRIM     room, seq = first_seq as it now stands
  *   TENANT_CREATE room = tenant's internal id, ms, text = public id
  *   KEY_ADD       text = JSON {"key_id"}
  *   admin reads   text = JSON
