@@ -2,6 +2,8 @@
 /* The JSON forms of a message.  Pure; run by the writer and the workers. */
 #include "message.h"
 
+#include <stdbool.h>
+
 #include "buf.h"
 #include "json_text.h"
 
@@ -60,9 +62,39 @@ message_head_rest(struct buf *b, const struct message *m)
 	buf_add_u64(b, m->seq);
 }
 
+static void
+message_json_change(struct buf *b, const struct message *m)
+{
+	bool deleted = m->deleted_ms != 0;
+
+	buf_adds(b, "{\"type\":\"message.");
+	buf_adds(b, deleted ? "deleted" : "edited");
+	buf_adds(b, "\",\"room_id\":\"room_");
+	buf_add(b, m->room_token, ID_TOKEN_LEN);
+	buf_adds(b, "\",");
+	message_id(b, m);
+	buf_adds(b, ",\"seq\":");
+	buf_add_u64(b, m->seq);
+	buf_adds(b, ",\"rev\":");
+	buf_add_u64(b, m->rev);
+	if (!deleted) {
+		buf_adds(b, ",\"sender_id\":");
+		json_text_string(b, m->sender, m->sender_len);
+		buf_adds(b, ",\"content\":");
+		json_text_string(b, m->content, m->content_len);
+		buf_adds(b, ",\"edited_at\":");
+		json_text_time(b, m->edited_ms);
+	}
+	buf_adds(b, "}");
+}
+
 void
 message_json(struct buf *b, const struct message *m, enum message_form form)
 {
+	if (form == MESSAGE_CHANGE) {
+		message_json_change(b, m);
+		return;
+	}
 	if (form == MESSAGE_FRAME)
 		message_head_frame(b, m);
 	else

@@ -35,7 +35,7 @@ enum message_form {
 };
 
 /*
- * Adds the JSON object.  client_msg_id is left out in both forms; see
+ * Adds the JSON object.  client_msg_id is left out in all forms; see
  * message_json_own().
  */
 void message_json(struct buf *b, const struct message *m,

@@ -58,6 +58,7 @@ rec_empty_get(const struct wire_record *w)
 	case REC_HEARTBEAT:
 	case REC_LOST:
 	case REC_DRAINED:
+	case REC_PRESENCE_RESET:
 		return w->len == 0 ? 0 : -1;
 	default:
 		return -1;
@@ -347,4 +348,28 @@ rec_control_get(const struct wire_record *w, struct rec_control *r)
 	if (w->type == REC_CONTROL)
 		return field_inner(&rd, REC_OP_SEND, OP_LAST, &r->inner);
 	return field_inner(&rd, REC_REPLY, REC_REPLY, &r->inner);
+}
+
+int
+rec_presence_put(struct buf *b, const struct rec_presence *r)
+{
+	size_t at = wire_begin(b, REC_PRESENCE);
+
+	wire_put_u64(b, r->tenant);
+	wire_put_u8(b, r->online);
+	field_put(b, r->user);
+	return wire_end(b, at);
+}
+
+int
+rec_presence_get(const struct wire_record *w, struct rec_presence *r)
+{
+	struct wire_reader rd;
+
+	if (!field_open(w, REC_PRESENCE, &rd))
+		return -1;
+	r->tenant = wire_get_u64(&rd);
+	r->online = field_get_bool(&rd);
+	r->user = field_get(&rd, 1, FIELD_USER_MAX);
+	return field_close(&rd);
 }

@@ -39,6 +39,65 @@ rec_event_message_get(const struct wire_record *w, struct rec_event_message *r)
 }
 
 int
+rec_event_change_put(struct buf *b, const struct rec_event_change *r)
+{
+	size_t at = wire_begin(b, REC_EVENT_CHANGED);
+
+	wire_put_u64(b, r->n);
+	wire_put_u64(b, r->tenant);
+	wire_put_u64(b, r->room);
+	wire_put_u64(b, r->seq);
+	wire_put_u64(b, r->rev);
+	field_put(b, r->text);
+	return wire_end(b, at);
+}
+
+int
+rec_event_change_get(const struct wire_record *w, struct rec_event_change *r)
+{
+	struct wire_reader rd;
+
+	if (!field_open(w, REC_EVENT_CHANGED, &rd))
+		return -1;
+	r->n = wire_get_u64(&rd);
+	r->tenant = wire_get_u64(&rd);
+	r->room = wire_get_u64(&rd);
+	r->seq = wire_get_u64(&rd);
+	r->rev = wire_get_u64(&rd);
+	r->text = field_get(&rd, 2, FIELD_TEXT_MAX);
+	return field_close(&rd);
+}
+
+int
+rec_event_room_put(struct buf *b, enum record_type type,
+    const struct rec_event_room *r)
+{
+	size_t at = wire_begin(b, (uint8_t)type);
+
+	wire_put_u64(b, r->n);
+	wire_put_u64(b, r->tenant);
+	wire_put_u64(b, r->room);
+	field_put(b, r->text);
+	return wire_end(b, at);
+}
+
+int
+rec_event_room_get(const struct wire_record *w, struct rec_event_room *r)
+{
+	struct wire_reader rd;
+
+	if (w->type != REC_EVENT_ROOM_UPDATED &&
+	    w->type != REC_EVENT_ROOM_DELETED)
+		return -1;
+	wire_reader_init(&rd, w);
+	r->n = wire_get_u64(&rd);
+	r->tenant = wire_get_u64(&rd);
+	r->room = wire_get_u64(&rd);
+	r->text = field_get(&rd, 2, FIELD_TEXT_MAX);
+	return field_close(&rd);
+}
+
+int
 rec_event_members_put(struct buf *b, enum record_type type,
     const struct rec_event_members *r)
 {
@@ -52,6 +111,7 @@ rec_event_members_put(struct buf *b, enum record_type type,
 	wire_put_u64(b, r->room);
 	field_put_token(b, r->token);
 	wire_put_u64(b, r->head);
+	wire_put_u32(b, r->members);
 	field_put_users(b, r->list, r->nusers);
 	return wire_end(b, at);
 }
@@ -69,6 +129,7 @@ rec_event_members_get(const struct wire_record *w, struct rec_event_members *r)
 	r->room = wire_get_u64(&rd);
 	field_get_token(&rd, r->token);
 	r->head = wire_get_u64(&rd);
+	r->members = wire_get_u32(&rd);
 	r->users = field_get_users(&rd, &r->nusers);
 	r->list = NULL;
 	return field_close(&rd);

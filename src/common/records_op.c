@@ -31,7 +31,7 @@ rec_op_head_get(const struct wire_record *w, struct op_head *h)
 {
 	struct wire_reader rd;
 
-	if (w->type < REC_OP_SEND || w->type > REC_OP_KEY_USED)
+	if (w->type < REC_OP_SEND || w->type > REC_OP_ROOM_TRIM)
 		return -1;
 	wire_reader_init(&rd, w);
 	head_get(&rd, h);
@@ -221,6 +221,121 @@ rec_op_member_remove_get(const struct wire_record *w,
 	r->room = field_get_token_str(&rd);
 	r->actor = field_get(&rd, 0, FIELD_USER_MAX);
 	r->user = field_get(&rd, 1, FIELD_USER_MAX);
+	return field_close(&rd);
+}
+
+int
+rec_op_change_put(struct buf *b, enum record_type type,
+    const struct rec_op_change *r)
+{
+	size_t at = wire_begin(b, (uint8_t)type);
+
+	head_put(b, &r->h);
+	wire_put_u64(b, r->seq);
+	wire_put_u64(b, r->created_ms);
+	field_put(b, r->room);
+	field_put(b, r->actor);
+	field_put(b, r->content);
+	return wire_end(b, at);
+}
+
+int
+rec_op_change_get(const struct wire_record *w, struct rec_op_change *r)
+{
+	bool edit = w->type == REC_OP_MESSAGE_EDIT;
+	struct wire_reader rd;
+
+	if (!edit && w->type != REC_OP_MESSAGE_DELETE)
+		return -1;
+	wire_reader_init(&rd, w);
+	head_get(&rd, &r->h);
+	r->seq = wire_get_u64(&rd);
+	r->created_ms = wire_get_u64(&rd);
+	r->room = field_get_token_str(&rd);
+	r->actor = field_get(&rd, edit ? 1 : 0, FIELD_USER_MAX);
+	r->content = field_get(&rd, edit ? 1 : 0, edit ? OP_CONTENT_MAX : 0);
+	return field_close(&rd);
+}
+
+int
+rec_op_room_update_put(struct buf *b, const struct rec_op_room_update *r)
+{
+	size_t at = wire_begin(b, REC_OP_ROOM_UPDATE);
+
+	head_put(b, &r->h);
+	wire_put_u8(b, r->has_name);
+	wire_put_u8(b, r->has_metadata);
+	field_put(b, r->room);
+	field_put(b, r->actor);
+	field_put(b, r->name);
+	field_put(b, r->metadata);
+	return wire_end(b, at);
+}
+
+int
+rec_op_room_update_get(const struct wire_record *w,
+    struct rec_op_room_update *r)
+{
+	struct wire_reader rd;
+
+	if (!field_open(w, REC_OP_ROOM_UPDATE, &rd))
+		return -1;
+	head_get(&rd, &r->h);
+	r->has_name = field_get_bool(&rd);
+	r->has_metadata = field_get_bool(&rd);
+	r->room = field_get_token_str(&rd);
+	r->actor = field_get(&rd, 0, FIELD_USER_MAX);
+	r->name = field_get(&rd, 0, FIELD_NAME_MAX);
+	r->metadata = field_get(&rd, 0, OP_JSON_MAX);
+	return field_close(&rd);
+}
+
+int
+rec_op_room_delete_put(struct buf *b, const struct rec_op_room_delete *r)
+{
+	size_t at = wire_begin(b, REC_OP_ROOM_DELETE);
+
+	head_put(b, &r->h);
+	field_put(b, r->room);
+	field_put(b, r->actor);
+	return wire_end(b, at);
+}
+
+int
+rec_op_room_delete_get(const struct wire_record *w,
+    struct rec_op_room_delete *r)
+{
+	struct wire_reader rd;
+
+	if (!field_open(w, REC_OP_ROOM_DELETE, &rd))
+		return -1;
+	head_get(&rd, &r->h);
+	r->room = field_get_token_str(&rd);
+	r->actor = field_get(&rd, 0, FIELD_USER_MAX);
+	return field_close(&rd);
+}
+
+int
+rec_op_room_trim_put(struct buf *b, const struct rec_op_room_trim *r)
+{
+	size_t at = wire_begin(b, REC_OP_ROOM_TRIM);
+
+	head_put(b, &r->h);
+	wire_put_u64(b, r->first_seq);
+	field_put(b, r->room);
+	return wire_end(b, at);
+}
+
+int
+rec_op_room_trim_get(const struct wire_record *w, struct rec_op_room_trim *r)
+{
+	struct wire_reader rd;
+
+	if (!field_open(w, REC_OP_ROOM_TRIM, &rd))
+		return -1;
+	head_get(&rd, &r->h);
+	r->first_seq = wire_get_u64(&rd);
+	r->room = field_get_token_str(&rd);
 	return field_close(&rd);
 }
 

@@ -18,7 +18,7 @@
 
 struct buf;
 
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 #define WIRE_HEADER 6
 /* A room with 1,000 members of 128 bytes and its metadata fits well. */
 #define WIRE_RECORD_MAX (1024 * 1024)

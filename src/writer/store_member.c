@@ -11,8 +11,8 @@
 #include "../common/utf8.h"
 #include "store_int.h"
 
-/* Cursors are announced in rooms of at most this many. */
-#define ACKED_MEMBERS_MAX 100
+/* Cursors and presence are announced in rooms of at most this many. */
+#define ROOM_SMALL 100
 
 static struct member_slot *
 member_slot(struct store *s, uint64_t room, struct str user)
@@ -112,6 +112,7 @@ store_member_event(struct store *s, struct op_ctx *ctx, enum record_type type,
 		.tenant = r->tenant,
 		.room = r->id,
 		.head = head,
+		.members = r->members,
 		.nusers = nusers,
 		.list = s->users,
 	};
@@ -124,7 +125,7 @@ store_member_event(struct store *s, struct op_ctx *ctx, enum record_type type,
 	for (uint32_t i = 0; i < nusers; i++)
 		s->keys[nkeys++] = id_user_key(r->tenant, s->users[i].p,
 		    s->users[i].len);
-	if (type == REC_EVENT_LEFT)
+	if (r->members <= ROOM_SMALL)
 		s->keys[nkeys++] = id_room_key(r->id);
 	at = rec_publish_begin(ctx->events, s->keys, nkeys);
 	(void)rec_event_members_put(ctx->events, type, &e);
@@ -164,7 +165,7 @@ store_ack(struct store *s, const struct wire_record *rec, struct op_ctx *ctx)
 		return -1;
 	ctx->changed = true;
 	ctx->reply.seq = op.seq;
-	if (r->members > ACKED_MEMBERS_MAX)
+	if (r->members > ROOM_SMALL)
 		return 0;
 	e = (struct rec_event_acked){
 		.n = s->n + 1,

@@ -20,13 +20,18 @@
 COPY(hello)
 COPY(peer)
 COPY(attached)
+COPY(presence)
 COPY(event_message)
 COPY(event_acked)
+COPY(event_change)
 COPY(event_typing)
 COPY(event_tenant)
 COPY(op_send)
 COPY(op_ack)
 COPY(op_member_remove)
+COPY(op_room_update)
+COPY(op_room_delete)
+COPY(op_room_trim)
 COPY(op_tenant_create)
 COPY(op_key_used)
 COPY(reply)
@@ -183,6 +188,28 @@ copy_op_admin(struct buf *b, const struct wire_record *w)
 	return rec_op_admin_put(b, type, &r) == 0 ? 0 : -2;
 }
 
+static int
+copy_event_room(struct buf *b, const struct wire_record *w)
+{
+	enum record_type type = (enum record_type)w->type;
+	struct rec_event_room r;
+
+	if (rec_event_room_get(w, &r) == -1)
+		return -1;
+	return rec_event_room_put(b, type, &r) == 0 ? 0 : -2;
+}
+
+static int
+copy_op_change(struct buf *b, const struct wire_record *w)
+{
+	enum record_type type = (enum record_type)w->type;
+	struct rec_op_change r;
+
+	if (rec_op_change_get(w, &r) == -1)
+		return -1;
+	return rec_op_change_put(b, type, &r) == 0 ? 0 : -2;
+}
+
 static int (*const copies[256])(struct buf *, const struct wire_record *) = {
 	[REC_HELLO] = copy_hello,
 	[REC_READY] = copy_empty,
@@ -200,12 +227,17 @@ static int (*const copies[256])(struct buf *, const struct wire_record *) = {
 	[REC_LOST] = copy_empty,
 	[REC_DRAIN] = copy_number,
 	[REC_CONTROL] = copy_control,
+	[REC_PRESENCE] = copy_presence,
+	[REC_PRESENCE_RESET] = copy_empty,
 	[REC_EVENT_MESSAGE] = copy_event_message,
 	[REC_EVENT_JOINED] = copy_event_members,
 	[REC_EVENT_LEFT] = copy_event_members,
 	[REC_EVENT_ACKED] = copy_event_acked,
 	[REC_EVENT_TYPING] = copy_event_typing,
 	[REC_EVENT_TENANT] = copy_event_tenant,
+	[REC_EVENT_CHANGED] = copy_event_change,
+	[REC_EVENT_ROOM_UPDATED] = copy_event_room,
+	[REC_EVENT_ROOM_DELETED] = copy_event_room,
 	[REC_OP_SEND] = copy_op_send,
 	[REC_OP_ACK] = copy_op_ack,
 	[REC_OP_ROOM_CREATE] = copy_op_room_create,
@@ -218,6 +250,11 @@ static int (*const copies[256])(struct buf *, const struct wire_record *) = {
 	[REC_OP_KEY_REVOKE] = copy_op_admin,
 	[REC_OP_KEY_LIST] = copy_op_admin,
 	[REC_OP_KEY_USED] = copy_op_key_used,
+	[REC_OP_MESSAGE_EDIT] = copy_op_change,
+	[REC_OP_MESSAGE_DELETE] = copy_op_change,
+	[REC_OP_ROOM_UPDATE] = copy_op_room_update,
+	[REC_OP_ROOM_DELETE] = copy_op_room_delete,
+	[REC_OP_ROOM_TRIM] = copy_op_room_trim,
 	[REC_REPLY] = copy_reply,
 };
 

@@ -43,6 +43,7 @@ const struct rec_event_members sample_members = { .n = 16,
 	.room = 18,
 	.token = SAMPLE_TOKEN,
 	.head = 19,
+	.members = 43,
 	.nusers = 3,
 	.list = sample_users };
 const struct rec_event_acked sample_acked = { .n = 20,
@@ -52,6 +53,19 @@ const struct rec_event_acked sample_acked = { .n = 20,
 	.incarnation = 24,
 	.conn = 25,
 	.user = { "alice", 5 } };
+const struct rec_presence sample_presence = { .tenant = 44,
+	.online = true,
+	.user = { "alice", 5 } };
+const struct rec_event_change sample_event_change = { .n = 45,
+	.tenant = 46,
+	.room = 47,
+	.seq = 48,
+	.rev = 49,
+	.text = { "{\"type\":\"message.edited\"}", 25 } };
+const struct rec_event_room sample_event_room = { .n = 50,
+	.tenant = 51,
+	.room = 52,
+	.text = { "{\"type\":\"room.updated\"}", 23 } };
 const struct rec_event_typing sample_typing = { .tenant = 26,
 	.room = 27,
 	.start = true,
@@ -88,6 +102,33 @@ const struct rec_op_member_remove sample_remove = { .h = { 1001, 1000, 1002,
 	.room = { SAMPLE_TOKEN, ID_TOKEN_LEN },
 	.actor = { "alice", 5 },
 	.user = { "bob", 3 } };
+const struct rec_op_change sample_edit = { .h = { 1001, 1000, 1002, 1003 },
+	.seq = 53,
+	.created_ms = 54,
+	.room = { SAMPLE_TOKEN, ID_TOKEN_LEN },
+	.actor = { "alice", 5 },
+	.content = { "hi \0again", 9 } };
+const struct rec_op_change sample_delete = { .h = { 1001, 1000, 1002, 1003 },
+	.seq = 55,
+	.created_ms = 56,
+	.room = { SAMPLE_TOKEN, ID_TOKEN_LEN },
+	.actor = { "alice", 5 },
+	.content = { "", 0 } };
+const struct rec_op_room_update sample_update = { .h = { 1001, 1000, 1002,
+						      1003 },
+	.has_name = true,
+	.has_metadata = true,
+	.room = { SAMPLE_TOKEN, ID_TOKEN_LEN },
+	.actor = { "alice", 5 },
+	.name = { "Other", 5 },
+	.metadata = { "[2]", 3 } };
+const struct rec_op_room_delete sample_room_delete = { .h = { 1001, 1000, 1002,
+							   1003 },
+	.room = { SAMPLE_TOKEN, ID_TOKEN_LEN },
+	.actor = { "alice", 5 } };
+const struct rec_op_room_trim sample_trim = { .h = { 1001, 1000, 1002, 1003 },
+	.first_seq = 57,
+	.room = { SAMPLE_TOKEN, ID_TOKEN_LEN } };
 const struct rec_op_tenant_create sample_new_tenant = { .h = { 1001, 1000, 1002,
 							    0 },
 	.name = { "Acme", 4 },
@@ -153,6 +194,8 @@ sample_bus(struct buf *b)
 	n += rec_detach_put(b, &sample_attach) == 0;
 	n += rec_attached_put(b, &sample_attached) == 0;
 	n += rec_drain_put(b, 40) == 0;
+	n += rec_presence_put(b, &sample_presence) == 0;
+	n += rec_empty_put(b, REC_PRESENCE_RESET) == 0;
 	at = rec_publish_begin(b, sample_keys, 3);
 	(void)rec_event_message_put(b, &sample_message);
 	n += rec_publish_end(b, at) == 0;
@@ -193,6 +236,11 @@ records_sample(struct buf *b)
 	n += rec_event_acked_put(b, &sample_acked) == 0;
 	n += rec_event_typing_put(b, &sample_typing) == 0;
 	n += rec_event_tenant_put(b, &sample_tenant) == 0;
+	n += rec_event_change_put(b, &sample_event_change) == 0;
+	n += rec_event_room_put(b, REC_EVENT_ROOM_UPDATED,
+		 &sample_event_room) == 0;
+	n += rec_event_room_put(b, REC_EVENT_ROOM_DELETED,
+		 &sample_event_room) == 0;
 	n += rec_op_send_put(b, &sample_send) == 0;
 	n += rec_op_ack_put(b, &sample_ack) == 0;
 	n += rec_op_room_create_put(b, &sample_room) == 0;
@@ -204,6 +252,11 @@ records_sample(struct buf *b)
 	n += rec_op_admin_put(b, REC_OP_KEY_ADD, &sample_admin) == 0;
 	n += rec_op_admin_put(b, REC_OP_KEY_LIST, &sample_admin) == 0;
 	n += rec_op_key_used_put(b, &sample_key_used) == 0;
+	n += rec_op_change_put(b, REC_OP_MESSAGE_EDIT, &sample_edit) == 0;
+	n += rec_op_change_put(b, REC_OP_MESSAGE_DELETE, &sample_delete) == 0;
+	n += rec_op_room_update_put(b, &sample_update) == 0;
+	n += rec_op_room_delete_put(b, &sample_room_delete) == 0;
+	n += rec_op_room_trim_put(b, &sample_trim) == 0;
 	n += rec_reply_put(b, &sample_reply) == 0;
 	return n;
 }

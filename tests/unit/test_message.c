@@ -120,6 +120,29 @@ test_tombstone(void **state)
 	    "\"deleted_at\":\"2025-11-22T18:31:58.699Z\"}");
 }
 
+/* What a change is to those who have the message already. */
+static void
+test_change(void **state)
+{
+	struct message m = sample();
+
+	(void)state;
+	m.rev = 3;
+	m.edited_ms = CREATED + 1000;
+	m.meta = "1";
+	m.meta_len = 1;
+	assert_json(&m, MESSAGE_CHANGE,
+	    "{\"type\":\"message.edited\",\"room_id\":\"room_" TOKEN
+	    "\",\"message_id\":\"" ID "\",\"seq\":39,\"rev\":3,"
+	    "\"sender_id\":\"alice\",\"content\":\"hi\","
+	    "\"edited_at\":\"2025-11-22T18:31:57.699Z\"}");
+	m.rev = 4;
+	m.deleted_ms = CREATED + 2000;
+	assert_json(&m, MESSAGE_CHANGE,
+	    "{\"type\":\"message.deleted\",\"room_id\":\"room_" TOKEN
+	    "\",\"message_id\":\"" ID "\",\"seq\":39,\"rev\":4}");
+}
+
 /* A member of a JSON object, as another implementation reads it. */
 static void
 assert_member(struct json_object *o, const char *key, const char *s, size_t len)
@@ -221,6 +244,7 @@ main(void)
 		cmocka_unit_test(test_meta),
 		cmocka_unit_test(test_edited),
 		cmocka_unit_test(test_tombstone),
+		cmocka_unit_test(test_change),
 		cmocka_unit_test(test_any_text_survives),
 		cmocka_unit_test(test_own),
 		cmocka_unit_test(test_full_buffer_says_so),

@@ -15,7 +15,7 @@
 #include "records_copy.h"
 #include "records_sample.h"
 
-#define KINDS 35
+#define KINDS 45
 
 static struct buf buf;
 
@@ -120,6 +120,16 @@ test_bus_fields(void **state)
 		SAME(conn), SAME(granted);
 		buf_clear(&buf);
 	}
+	{
+		const struct rec_presence *want = &sample_presence;
+		struct rec_presence r;
+
+		assert_int_equal(rec_presence_put(&buf, want), 0);
+		w = only();
+		assert_int_equal(rec_presence_get(&w, &r), 0);
+		SAME(tenant), SAME(online), SAME_STR(user);
+		buf_clear(&buf);
+	}
 	assert_int_equal(rec_drain_put(&buf, 12345), 0);
 	w = only();
 	assert_int_equal(rec_drain_get(&w, &v), 0);
@@ -222,6 +232,38 @@ test_event_fields(void **state)
 }
 
 static void
+test_event_change_fields(void **state)
+{
+	struct wire_record w;
+
+	(void)state;
+	{
+		const struct rec_event_change *want = &sample_event_change;
+		struct rec_event_change r;
+
+		assert_int_equal(rec_event_change_put(&buf, want), 0);
+		w = only();
+		assert_int_equal(rec_event_change_get(&w, &r), 0);
+		SAME(n), SAME(tenant), SAME(room), SAME(seq), SAME(rev);
+		SAME_STR(text);
+		buf_clear(&buf);
+	}
+	for (int i = 0; i < 2; i++) {
+		const struct rec_event_room *want = &sample_event_room;
+		enum record_type type = i == 0 ? REC_EVENT_ROOM_UPDATED :
+						 REC_EVENT_ROOM_DELETED;
+		struct rec_event_room r;
+
+		assert_int_equal(rec_event_room_put(&buf, type, want), 0);
+		w = only();
+		assert_int_equal(w.type, type);
+		assert_int_equal(rec_event_room_get(&w, &r), 0);
+		SAME(n), SAME(tenant), SAME(room), SAME_STR(text);
+		buf_clear(&buf);
+	}
+}
+
+static void
 test_event_members_fields(void **state)
 {
 	const struct rec_event_members *want = &sample_members;
@@ -236,6 +278,7 @@ test_event_members_fields(void **state)
 	assert_int_equal(w.type, REC_EVENT_LEFT);
 	assert_int_equal(rec_event_members_get(&w, &r), 0);
 	SAME(n), SAME(tenant), SAME(room), SAME(head), SAME(nusers);
+	SAME(members);
 	assert_string_equal(r.token, SAMPLE_TOKEN);
 	for (int i = 0; i < 3; i++) {
 		assert_true(rec_event_members_next(&r, &at, &user));
@@ -339,6 +382,72 @@ test_room_op_fields(void **state)
 		assert_int_equal(rec_op_member_remove_get(&w, &r), 0);
 		assert_head(&r.h);
 		SAME_STR(room), SAME_STR(actor), SAME_STR(user);
+	}
+}
+
+static void
+test_change_op_fields(void **state)
+{
+	struct wire_record w;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		const struct rec_op_change *want = i == 0 ? &sample_edit :
+							    &sample_delete;
+		enum record_type type = i == 0 ? REC_OP_MESSAGE_EDIT :
+						 REC_OP_MESSAGE_DELETE;
+		struct rec_op_change r;
+
+		assert_int_equal(rec_op_change_put(&buf, type, want), 0);
+		w = only();
+		assert_int_equal(w.type, type);
+		assert_int_equal(rec_op_change_get(&w, &r), 0);
+		assert_head(&r.h);
+		SAME(seq), SAME(created_ms);
+		SAME_STR(room), SAME_STR(actor), SAME_STR(content);
+		buf_clear(&buf);
+	}
+}
+
+static void
+test_room_change_op_fields(void **state)
+{
+	struct wire_record w;
+
+	(void)state;
+	{
+		const struct rec_op_room_update *want = &sample_update;
+		struct rec_op_room_update r;
+
+		assert_int_equal(rec_op_room_update_put(&buf, want), 0);
+		w = only();
+		assert_int_equal(rec_op_room_update_get(&w, &r), 0);
+		assert_head(&r.h);
+		SAME(has_name), SAME(has_metadata);
+		SAME_STR(room), SAME_STR(actor), SAME_STR(name);
+		SAME_STR(metadata);
+		buf_clear(&buf);
+	}
+	{
+		const struct rec_op_room_delete *want = &sample_room_delete;
+		struct rec_op_room_delete r;
+
+		assert_int_equal(rec_op_room_delete_put(&buf, want), 0);
+		w = only();
+		assert_int_equal(rec_op_room_delete_get(&w, &r), 0);
+		assert_head(&r.h);
+		SAME_STR(room), SAME_STR(actor);
+		buf_clear(&buf);
+	}
+	{
+		const struct rec_op_room_trim *want = &sample_trim;
+		struct rec_op_room_trim r;
+
+		assert_int_equal(rec_op_room_trim_put(&buf, want), 0);
+		w = only();
+		assert_int_equal(rec_op_room_trim_get(&w, &r), 0);
+		assert_head(&r.h);
+		SAME(first_seq), SAME_STR(room);
 	}
 }
 
@@ -509,7 +618,8 @@ test_unknown_types(void **state)
 			.payload = (const uint8_t *)"",
 			.len = 0 };
 		bool empty = type == REC_READY || type == REC_HEARTBEAT ||
-		    type == REC_LOST || type == REC_DRAINED;
+		    type == REC_LOST || type == REC_DRAINED ||
+		    type == REC_PRESENCE_RESET;
 
 		assert_int_equal(rec_empty_get(&w), empty ? 0 : -1);
 		assert_int_equal(copy_payload((uint8_t)type, "", 0, 0),
@@ -517,7 +627,7 @@ test_unknown_types(void **state)
 		w.payload = (const uint8_t *)"01234567890123456789012345678901";
 		w.len = 32;
 		assert_int_equal(rec_op_head_get(&w, &h),
-		    type >= REC_OP_SEND && type <= REC_OP_KEY_USED ? 0 : -1);
+		    type >= REC_OP_SEND && type <= REC_OP_ROOM_TRIM ? 0 : -1);
 	}
 }
 
@@ -531,9 +641,12 @@ main(void)
 		TEST(test_interest_fields),
 		TEST(test_publish_fields),
 		TEST(test_event_fields),
+		TEST(test_event_change_fields),
 		TEST(test_event_members_fields),
 		TEST(test_message_op_fields),
 		TEST(test_room_op_fields),
+		TEST(test_change_op_fields),
+		TEST(test_room_change_op_fields),
 		TEST(test_admin_op_fields),
 		TEST(test_each_copies),
 		TEST(test_each_must_be_whole),

@@ -72,6 +72,8 @@ test_users(void **state)
 	struct rec_op_send send = sample_send;
 	struct rec_op_ack ack = sample_ack;
 	struct rec_op_member_remove remove = sample_remove;
+	struct rec_op_change edit = sample_edit;
+	struct rec_presence presence = sample_presence;
 	size_t lens[] = { 0, 1, 128, 129, 5000 };
 
 	(void)state;
@@ -81,6 +83,12 @@ test_users(void **state)
 
 		attach.user = message.sender = acked.user = user;
 		typing.user = send.sender = ack.user = remove.user = user;
+		edit.actor = presence.user = user;
+		assert_int_equal(taken(rec_op_change_put(&buf,
+				     REC_OP_MESSAGE_EDIT, &edit)),
+		    want);
+		assert_int_equal(taken(rec_presence_put(&buf, &presence)),
+		    want);
 		assert_int_equal(taken(rec_attach_put(&buf, &attach)), want);
 		assert_int_equal(taken(rec_detach_put(&buf, &attach)), want);
 		assert_int_equal(taken(rec_event_message_put(&buf, &message)),
@@ -103,6 +111,9 @@ test_actors(void **state)
 	struct rec_op_member_remove remove = sample_remove;
 	struct rec_op_members_add add = sample_add;
 	struct rec_op_room_create room = sample_room;
+	struct rec_op_change delete = sample_delete;
+	struct rec_op_room_update update = sample_update;
+	struct rec_op_room_delete drop = sample_room_delete;
 	size_t lens[] = { 0, 1, 128, 129 };
 
 	(void)state;
@@ -115,6 +126,14 @@ test_actors(void **state)
 		assert_int_equal(taken(rec_op_members_add_put(&buf, &add)),
 		    want);
 		assert_int_equal(taken(rec_op_room_create_put(&buf, &room)),
+		    want);
+		delete.actor = update.actor = drop.actor = text(lens[i]);
+		assert_int_equal(taken(rec_op_change_put(&buf,
+				     REC_OP_MESSAGE_DELETE, &delete)),
+		    want);
+		assert_int_equal(taken(rec_op_room_update_put(&buf, &update)),
+		    want);
+		assert_int_equal(taken(rec_op_room_delete_put(&buf, &drop)),
 		    want);
 	}
 }
@@ -130,12 +149,25 @@ test_tokens(void **state)
 	struct rec_op_members_add add = sample_add;
 	struct rec_op_member_remove remove = sample_remove;
 	struct rec_event_members members = sample_members;
+	struct rec_op_change edit = sample_edit;
+	struct rec_op_room_update update = sample_update;
+	struct rec_op_room_delete drop = sample_room_delete;
+	struct rec_op_room_trim trim = sample_trim;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct str room = { bad[i], strlen(bad[i]) };
 
 		send.room = ack.room = add.room = remove.room = room;
+		edit.room = update.room = drop.room = trim.room = room;
+		assert_int_equal(taken(rec_op_change_put(&buf,
+				     REC_OP_MESSAGE_EDIT, &edit)),
+		    -1);
+		assert_int_equal(taken(rec_op_room_update_put(&buf, &update)),
+		    -1);
+		assert_int_equal(taken(rec_op_room_delete_put(&buf, &drop)),
+		    -1);
+		assert_int_equal(taken(rec_op_room_trim_put(&buf, &trim)), -1);
 		assert_int_equal(taken(rec_op_send_put(&buf, &send)), -1);
 		assert_int_equal(taken(rec_op_ack_put(&buf, &ack)), -1);
 		assert_int_equal(taken(rec_op_members_add_put(&buf, &add)), -1);
@@ -179,6 +211,62 @@ test_texts(void **state)
 	message.client_msg_id = text(0);
 	message.text = text(1);
 	assert_int_equal(taken(rec_event_message_put(&buf, &message)), -1);
+}
+
+static void
+test_texts_of_changes(void **state)
+{
+	struct rec_op_change edit = sample_edit, delete = sample_delete;
+	struct rec_event_change change = sample_event_change;
+	struct rec_event_room room = sample_event_room;
+	size_t frame = 6 * 64 * 1024 + 2048;
+
+	(void)state;
+	edit.content = text(0);
+	assert_int_equal(taken(rec_op_change_put(&buf, REC_OP_MESSAGE_EDIT,
+			     &edit)),
+	    -1);
+	edit.content = text(64 * 1024);
+	assert_int_equal(taken(rec_op_change_put(&buf, REC_OP_MESSAGE_EDIT,
+			     &edit)),
+	    0);
+	edit.content = text(64 * 1024 + 1);
+	assert_int_equal(taken(rec_op_change_put(&buf, REC_OP_MESSAGE_EDIT,
+			     &edit)),
+	    -1);
+	/* What is deleted has no new content. */
+	delete.content = text(1);
+	assert_int_equal(taken(rec_op_change_put(&buf, REC_OP_MESSAGE_DELETE,
+			     &delete)),
+	    -1);
+	change.text = room.text = text(frame);
+	assert_int_equal(taken(rec_event_change_put(&buf, &change)), 0);
+	assert_int_equal(taken(rec_event_room_put(&buf, REC_EVENT_ROOM_UPDATED,
+			     &room)),
+	    0);
+	change.text = room.text = text(1);
+	assert_int_equal(taken(rec_event_change_put(&buf, &change)), -1);
+	assert_int_equal(taken(rec_event_room_put(&buf, REC_EVENT_ROOM_DELETED,
+			     &room)),
+	    -1);
+}
+
+static void
+test_texts_of_rooms(void **state)
+{
+	struct rec_op_room_update update = sample_update;
+
+	(void)state;
+	update.name = update.metadata = text(0);
+	assert_int_equal(taken(rec_op_room_update_put(&buf, &update)), 0);
+	update.name = text(1024);
+	update.metadata = text(64 * 1024);
+	assert_int_equal(taken(rec_op_room_update_put(&buf, &update)), 0);
+	update.name = text(1025);
+	assert_int_equal(taken(rec_op_room_update_put(&buf, &update)), -1);
+	update.name = text(0);
+	update.metadata = text(64 * 1024 + 1);
+	assert_int_equal(taken(rec_op_room_update_put(&buf, &update)), -1);
 }
 
 static void
@@ -416,6 +504,8 @@ main(void)
 		TEST(test_actors),
 		TEST(test_tokens),
 		TEST(test_texts),
+		TEST(test_texts_of_changes),
+		TEST(test_texts_of_rooms),
 		TEST(test_numbers_out_of_range),
 		TEST(test_flags),
 		TEST(test_lists_of_users),

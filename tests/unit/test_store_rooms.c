@@ -91,10 +91,13 @@ test_join_and_leave(void **state)
 
 	/* Only who is new, at the head. */
 	fixture_event(f, 1, &p);
-	assert_int_equal(p.nkeys, 2);
+	assert_int_equal(p.nkeys, 3);
 	assert_int_equal(rec_publish_key(&p, 0),
 	    id_user_key(f->tenant, "carol", 5));
 	assert_int_equal(rec_event_members_get(&p.inner, &e), 0);
+	/* The room hears of it too, while it is small. */
+	assert_int_equal(rec_publish_key(&p, 2), id_room_key(e.room));
+	assert_int_equal(e.members, 4);
 	assert_int_equal(e.head, 2);
 	assert_int_equal(e.nusers, 2);
 	assert_string_equal(e.token, g);
