@@ -13,6 +13,8 @@ void api_tenants_create(struct http_request *q);
 void api_rooms_list(struct http_request *q);
 void api_rooms_create(struct http_request *q);
 void api_rooms_get(struct http_request *q);
+void api_rooms_update(struct http_request *q);
+void api_rooms_delete(struct http_request *q);
 
 void api_members_list(struct http_request *q);
 void api_members_add(struct http_request *q);
@@ -21,6 +23,8 @@ void api_members_remove(struct http_request *q);
 void api_messages_list(struct http_request *q);
 void api_messages_send(struct http_request *q);
 void api_messages_get(struct http_request *q);
+void api_messages_edit(struct http_request *q);
+void api_messages_delete(struct http_request *q);
 
 void api_acks_post(struct http_request *q);
 

@@ -324,6 +324,17 @@ api_refuse(struct http_request *q, enum outcome o)
 }
 
 void
+api_done_empty(const struct rec_reply *reply, void *arg)
+{
+	struct http_request *q = arg;
+
+	if (reply->outcome == OUTCOME_OK || reply->outcome == OUTCOME_REPEATED)
+		http_reply(q, 204, NULL);
+	else
+		api_refuse(q, reply->outcome);
+}
+
+void
 api_submitted(struct http_request *q, struct submit_op *op)
 {
 	if (op == NULL)

@@ -59,6 +59,8 @@ void api_args_refuse(struct http_request *q, const struct field_error *err);
 /* ---- common ends ---- */
 /* Answers for an outcome that is no success (abandons an unknown one). */
 void api_refuse(struct http_request *q, enum outcome o);
+/* A submit_cb, its arg the request: 204 for success. */
+void api_done_empty(const struct rec_reply *reply, void *arg);
 struct submit_op;
 /* The operation could not be handed over when op is NULL: answers so. */
 void api_submitted(struct http_request *q, struct submit_op *op);

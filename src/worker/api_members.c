@@ -230,17 +230,6 @@ api_members_add(struct http_request *q)
 
 /* ---- remove ---- */
 
-static void
-removed(const struct rec_reply *reply, void *arg)
-{
-	struct http_request *q = arg;
-
-	if (reply->outcome != OUTCOME_OK && reply->outcome != OUTCOME_REPEATED)
-		api_refuse(q, reply->outcome);
-	else
-		http_reply(q, 204, NULL);
-}
-
 void
 api_members_remove(struct http_request *q)
 {
@@ -266,5 +255,5 @@ api_members_remove(struct http_request *q)
 	op.actor = (struct str){ who->user, who->user_len };
 	op.user = user;
 	rec_op_member_remove_put(b, &op);
-	api_submitted(q, submit_end(s, removed, q));
+	api_submitted(q, submit_end(s, api_done_empty, q));
 }

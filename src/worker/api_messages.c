@@ -30,10 +30,23 @@ struct send {
 };
 
 static bool
-send_row(const struct message *m, void *arg)
+stored_row(const struct message *m, void *arg)
 {
 	message_json(arg, m, MESSAGE_REST);
 	return false;
+}
+
+void
+api_message_stored(struct http_request *q, uint64_t room, const char *token,
+    uint64_t seq)
+{
+	struct buf *b = http_body(q);
+
+	if (reader_message(http_worker(q)->reader, room, token, seq, stored_row,
+		b) == 1)
+		http_reply(q, 200, b);
+	else
+		http_abandon(q);
 }
 
 static void
@@ -45,13 +58,7 @@ send_done(const struct rec_reply *reply, void *arg)
 	struct buf *b;
 
 	if (reply->outcome == OUTCOME_REPEATED) {
-		b = http_body(q);
-		if (reader_message(http_worker(q)->reader, reply->room,
-			send->token, reply->seq, send_row, b) == 1)
-			http_reply(q, 200, b);
-		else
-			/* It is stored: an error would not be true. */
-			http_abandon(q);
+		api_message_stored(q, reply->room, send->token, reply->seq);
 		return;
 	}
 	if (reply->outcome != OUTCOME_OK) {
@@ -141,6 +148,7 @@ api_messages_send(struct http_request *q)
 struct page {
 	struct buf *b;
 	unsigned rows;
+	uint64_t floor; /* lower ones are trimmed, if not yet gone */
 	uint64_t first, last;
 };
 
@@ -149,6 +157,8 @@ page_row(const struct message *m, void *arg)
 {
 	struct page *p = arg;
 
+	if (m->seq < p->floor)
+		return true;
 	if (p->rows++ == 0)
 		p->first = m->seq;
 	else
@@ -192,6 +202,9 @@ list_page(struct http_request *q, struct page *p, bool before, uint64_t seq,
 	if (!api_room_open(q, &room))
 		return false;
 	p->b = http_body(q);
+	p->floor = room.first_seq;
+	if (!before && seq + 1 < room.first_seq)
+		seq = room.first_seq - 1;
 	buf_adds(p->b, "{\"messages\":[");
 	rc = before ? reader_messages_before(r, room.id, room.token, seq, limit,
 			  page_row, p) :
@@ -271,7 +284,7 @@ api_messages_get(struct http_request *q)
 		one.b = http_body(q);
 		if (id_message_parse(id.p, id.len, token, &one.created_ms,
 			&seq) == 0 &&
-		    strcmp(token, room.token) == 0)
+		    strcmp(token, room.token) == 0 && seq >= room.first_seq)
 			rc = reader_message(r, room.id, room.token, seq,
 			    one_row, &one);
 	}

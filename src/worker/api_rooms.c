@@ -170,24 +170,26 @@ api_rooms_list(struct http_request *q)
 
 /* ---- POST /rooms ---- */
 
+void
+api_room_stored(struct http_request *q, int status, uint64_t id)
+{
+	struct reader_room room;
+
+	if (reader_room_by_id(http_worker(q)->reader, id, &room) == 1)
+		room_reply(q, status, &room);
+	else
+		http_abandon(q);
+}
+
 static void
 room_created(const struct rec_reply *reply, void *arg)
 {
-	struct http_request *q = arg;
-	struct reader_room room;
-
-	if (reply->outcome != OUTCOME_OK &&
-	    reply->outcome != OUTCOME_REPEATED) {
-		api_refuse(q, reply->outcome);
-		return;
-	}
-	/* It is stored: an error answer would not be true. */
-	if (reader_room_by_id(http_worker(q)->reader, reply->room, &room) !=
-	    1) {
-		http_abandon(q);
-		return;
-	}
-	room_reply(q, reply->outcome == OUTCOME_OK ? 201 : 200, &room);
+	if (reply->outcome == OUTCOME_OK)
+		api_room_stored(arg, 201, reply->room);
+	else if (reply->outcome == OUTCOME_REPEATED)
+		api_room_stored(arg, 200, reply->room);
+	else
+		api_refuse(arg, reply->outcome);
 }
 
 static int
@@ -198,12 +200,31 @@ create_fail(struct field_error *err, const char *field, const char *message)
 	return -1;
 }
 
+int
+api_room_name(struct json_object *o, struct str *out, struct field_error *err)
+{
+	struct json_object *v;
+
+	out->p = "";
+	out->len = 0;
+	if (!json_object_object_get_ex(o, "name", &v) || v == NULL)
+		return 0;
+	if (!json_object_is_type(v, json_type_string))
+		return create_fail(err, "name",
+		    "name must be a string or null.");
+	out->p = json_object_get_string(v);
+	out->len = (size_t)json_object_get_string_len(v);
+	if (out->len > ROOM_NAME_MAX)
+		return create_fail(err, "name",
+		    "name has at most 256 bytes of UTF-8.");
+	return 0;
+}
+
 /* type, name, metadata */
 static int
 create_fields(struct json_object *o, struct rec_op_room_create *op,
     struct field_error *err)
 {
-	struct json_object *v;
 	struct str type;
 
 	if (field_string(o, "type", 16, &type, err) == -1)
@@ -216,17 +237,9 @@ create_fields(struct json_object *o, struct rec_op_room_create *op,
 	if (op->type == 0)
 		return create_fail(err, "type",
 		    "type must be \"dm\", \"group\" or \"channel\".");
-	if (json_object_object_get_ex(o, "name", &v) && v != NULL) {
-		if (!json_object_is_type(v, json_type_string))
-			return create_fail(err, "name",
-			    "name must be a string or null.");
-		op->name.p = json_object_get_string(v);
-		op->name.len = (size_t)json_object_get_string_len(v);
-		op->has_name = true;
-		if (op->name.len > ROOM_NAME_MAX)
-			return create_fail(err, "name",
-			    "name has at most 256 bytes of UTF-8.");
-	}
+	if (api_room_name(o, &op->name, err) == -1)
+		return -1;
+	op->has_name = op->name.len > 0;
 	return field_json(o, "metadata", &op->metadata, err);
 }
 

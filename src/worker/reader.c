@@ -23,6 +23,13 @@
 	"r.created_ms, h.last_seq, h.first_seq, h.rev, h.activity, " \
 	"h.members "
 #define ROOM_FROM "FROM room r JOIN room_head h ON h.room = r.id "
+/* A room's newest message; none when retention has trimmed it. */
+#define LAST_COLUMNS \
+	"g.seq, g.sender, g.content, g.meta, g.created_ms, " \
+	"g.client_msg_id, g.rev, g.edited_ms, g.deleted_ms, "
+#define LAST_JOIN \
+	"LEFT JOIN message g ON g.room = h.room AND g.seq = h.last_seq " \
+	"AND h.last_seq >= h.first_seq "
 
 static const char *const sql[READER_SQL_LAST] = {
 	[READER_BEGIN] = "BEGIN",
@@ -59,16 +66,25 @@ static const char *const sql[READER_SQL_LAST] = {
 	    "SELECT h.last_seq, h.first_seq, h.rev, h.members, m.last_ack "
 	    "FROM room_head h LEFT JOIN member m "
 	    "ON m.room = h.room AND m.user = ?2 WHERE h.room = ?1",
-	/* Sorted on the narrow rows; the wide ones are read one by one. */
+	/* `top` is sorted on narrow rows; only the page's are read whole. */
 	[READER_ROOMS_OF_USER] =
-	    "SELECT m.room, m.last_ack "
-	    "FROM member m JOIN room_head h ON h.room = m.room "
-	    "WHERE m.tenant = ?1 AND m.user = ?2 "
-	    "AND (h.activity, h.room) < (?3, ?4) "
-	    "ORDER BY h.activity DESC, h.room DESC LIMIT ?5",
-	[READER_ROOMS_OF_TENANT] = "SELECT id, 0 FROM room "
-				   "WHERE tenant = ?1 AND id < ?2 "
-				   "ORDER BY id DESC LIMIT ?3",
+	    "SELECT " LAST_COLUMNS ROOM_COLUMNS ", m.last_ack FROM ("
+	    "SELECT i.room AS room, a.activity AS activity "
+	    "FROM member i INDEXED BY member_user "
+	    "CROSS JOIN room_head a ON a.room = i.room "
+	    "WHERE i.tenant = ?1 AND i.user = ?2 "
+	    "AND (a.activity, a.room) < (?3, ?4) "
+	    "ORDER BY a.activity DESC, a.room DESC LIMIT ?5) top "
+	    "CROSS JOIN room_head h ON h.room = top.room "
+	    "CROSS JOIN room r ON r.id = top.room "
+	    "CROSS JOIN member m ON m.room = top.room AND m.user = ?2 " LAST_JOIN
+	    "ORDER BY top.activity DESC, top.room DESC",
+	[READER_ROOMS_OF_TENANT] =
+	    "SELECT " LAST_COLUMNS ROOM_COLUMNS ", 0 "
+	    "FROM room r INDEXED BY room_tenant "
+	    "CROSS JOIN room_head h ON h.room = r.id " LAST_JOIN
+	    "WHERE r.tenant = ?1 AND r.id < ?2 "
+	    "ORDER BY r.id DESC LIMIT ?3",
 	[READER_MESSAGES] = "SELECT " READER_MESSAGE_COLUMNS " FROM message "
 			    "WHERE room = ?1 AND seq > ?2 AND seq < ?3 "
 			    "ORDER BY seq LIMIT ?4",
@@ -170,7 +186,10 @@ reader_open(const char *path, uint32_t busy_timeout_ms)
 						BUSY_MS_MAX) != SQLITE_OK ||
 	    sqlite3_exec(r->db, "PRAGMA query_only = 1", NULL, NULL, NULL) !=
 		SQLITE_OK ||
-	    sqlite3_exec(r->db, pragma, NULL, NULL, NULL) != SQLITE_OK) {
+	    sqlite3_exec(r->db, pragma, NULL, NULL, NULL) != SQLITE_OK ||
+	    /* A page's sort is small: no file for it. */
+	    sqlite3_exec(r->db, "PRAGMA temp_store = 2", NULL, NULL, NULL) !=
+		SQLITE_OK) {
 		if (r->db != NULL)
 			reader_log(r, "cannot open the database");
 		reader_close(r);

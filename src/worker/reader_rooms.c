@@ -4,42 +4,53 @@
 
 #include "reader_int.h"
 
-/* Copies a column behind what r->text holds; offsets, as it may move. */
+/* Copies a string behind what r->text holds; an offset, as it may move. */
 static size_t
-text_keep(struct reader *r, sqlite3_stmt *s, int column, struct str *out)
+text_keep(struct reader *r, struct str *v)
 {
-	struct str v = reader_column(s, column);
 	size_t at = r->text.len;
 
-	out->len = buf_add(&r->text, v.p, v.len) == 0 ? v.len : 0;
+	if (buf_add(&r->text, v->p, v->len) == -1)
+		v->len = 0;
 	return at;
 }
 
+/* The columns that ROOM_COLUMNS names, from `at` on; the strings are the
+ * statement's. */
+static void
+room_columns(sqlite3_stmt *s, int at, struct reader_room *room)
+{
+	room->id = (uint64_t)sqlite3_column_int64(s, at);
+	room->tenant = (uint64_t)sqlite3_column_int64(s, at + 1);
+	reader_column_token(s, at + 2, room->token);
+	room->type = (uint8_t)sqlite3_column_int(s, at + 3);
+	room->has_name = sqlite3_column_type(s, at + 4) != SQLITE_NULL;
+	room->name = reader_column(s, at + 4);
+	room->metadata = reader_column(s, at + 5);
+	room->dm_key = reader_column(s, at + 6);
+	room->created_ms = sqlite3_column_int64(s, at + 7);
+	room->last_seq = (uint64_t)sqlite3_column_int64(s, at + 8);
+	room->first_seq = (uint64_t)sqlite3_column_int64(s, at + 9);
+	room->rev = (uint64_t)sqlite3_column_int64(s, at + 10);
+	room->activity = (uint64_t)sqlite3_column_int64(s, at + 11);
+	room->members = (uint32_t)sqlite3_column_int64(s, at + 12);
+}
+
+/* The same with copies of the strings, good until the next room. */
 static void
 room_row(struct reader *r, sqlite3_stmt *s, struct reader_room *room)
 {
-	size_t name, metadata, dm_key;
+	struct str *const texts[] = { &room->name, &room->metadata,
+		&room->dm_key };
+	size_t at[3];
 
-	room->id = (uint64_t)sqlite3_column_int64(s, 0);
-	room->tenant = (uint64_t)sqlite3_column_int64(s, 1);
-	reader_column_token(s, 2, room->token);
-	room->type = (uint8_t)sqlite3_column_int(s, 3);
-	room->has_name = sqlite3_column_type(s, 4) != SQLITE_NULL;
-	room->created_ms = sqlite3_column_int64(s, 7);
-	room->last_seq = (uint64_t)sqlite3_column_int64(s, 8);
-	room->first_seq = (uint64_t)sqlite3_column_int64(s, 9);
-	room->rev = (uint64_t)sqlite3_column_int64(s, 10);
-	room->activity = (uint64_t)sqlite3_column_int64(s, 11);
-	room->members = (uint32_t)sqlite3_column_int64(s, 12);
+	room_columns(s, 0, room);
 	buf_clear(&r->text);
-	name = text_keep(r, s, 4, &room->name);
-	metadata = text_keep(r, s, 5, &room->metadata);
-	dm_key = text_keep(r, s, 6, &room->dm_key);
-	room->name.p = r->text.data == NULL ? "" : buf_head(&r->text) + name;
-	room->metadata.p = r->text.data == NULL ? "" :
-						  buf_head(&r->text) + metadata;
-	room->dm_key.p = r->text.data == NULL ? "" :
-						buf_head(&r->text) + dm_key;
+	for (int i = 0; i < 3; i++)
+		at[i] = text_keep(r, texts[i]);
+	for (int i = 0; i < 3; i++)
+		texts[i]->p = texts[i]->len == 0 ? "" :
+						   buf_head(&r->text) + at[i];
 }
 
 int
@@ -152,45 +163,20 @@ reader_user_rooms(struct reader *r, uint64_t tenant, const char *user,
 	return reader_reset(s, rc == -1 ? -1 : found);
 }
 
-/* One row of GET /rooms, with the room's newest message.  *more becomes
- * false when fn has had enough. */
-static int
-rooms_row(struct reader *r, uint64_t id, uint64_t last_ack, reader_room_fn *fn,
-    void *arg, bool *more)
-{
-	sqlite3_stmt *s = reader_statement(r, READER_MESSAGE);
-	struct reader_room_row row = { .last_ack = last_ack, .last = NULL };
-	struct message m;
-	int rc = reader_room_by_id(r, id, &row.room);
-
-	if (s == NULL || rc == -1)
-		return -1;
-	if (rc == 0)
-		return 0;
-	sqlite3_bind_int64(s, 1, (sqlite3_int64)id);
-	sqlite3_bind_int64(s, 2, (sqlite3_int64)row.room.last_seq);
-	rc = reader_step(r, s);
-	if (rc == 1) {
-		reader_message_row(s, row.room.token, &m);
-		row.last = &m;
-	}
-	if (rc >= 0)
-		*more = fn(&row, arg);
-	return reader_reset(s, rc == -1 ? -1 : 1);
-}
+/* Of the statements of GET /rooms: message, room, last_ack. */
+#define ROOMS_ROOM 9
+#define ROOMS_LAST_ACK (ROOMS_ROOM + 13)
 
 int
 reader_rooms(struct reader *r, uint64_t tenant, struct str user,
     uint64_t before, uint64_t before_room, unsigned limit, reader_room_fn *fn,
     void *arg)
 {
-	bool all = user.len == 0, more = true;
+	bool all = user.len == 0;
 	sqlite3_stmt *s = reader_statement(r,
 	    all ? READER_ROOMS_OF_TENANT : READER_ROOMS_OF_USER);
-	int rc = 0, found = 0, n = 1;
-	sqlite3_int64 room = before_room == 0 && before == 0 ?
-	    INT64_MAX :
-	    (sqlite3_int64)before_room;
+	bool top = before == 0 && before_room == 0;
+	int rc, found = 0, n = 1;
 
 	if (s == NULL)
 		return -1;
@@ -198,18 +184,26 @@ reader_rooms(struct reader *r, uint64_t tenant, struct str user,
 	if (!all) {
 		reader_bind_text(s, n++, user.p, user.len);
 		sqlite3_bind_int64(s, n++,
-		    before == 0 && before_room == 0 ? INT64_MAX :
-						      (sqlite3_int64)before);
+		    top ? INT64_MAX : (sqlite3_int64)before);
 	}
-	sqlite3_bind_int64(s, n++, room);
+	sqlite3_bind_int64(s, n++,
+	    top ? INT64_MAX : (sqlite3_int64)before_room);
 	sqlite3_bind_int64(s, n, limit);
-	while (more && (rc = reader_step(r, s)) == 1) {
-		int one = rooms_row(r, (uint64_t)sqlite3_column_int64(s, 0),
-		    (uint64_t)sqlite3_column_int64(s, 1), fn, arg, &more);
+	while ((rc = reader_step(r, s)) == 1) {
+		struct reader_room_row row;
+		struct message m;
 
-		if (one == -1)
-			return reader_reset(s, -1);
-		found |= one;
+		found = 1;
+		room_columns(s, ROOMS_ROOM, &row.room);
+		row.last_ack = (uint64_t)sqlite3_column_int64(s,
+		    ROOMS_LAST_ACK);
+		row.last = NULL;
+		if (sqlite3_column_type(s, 0) != SQLITE_NULL) {
+			reader_message_row(s, row.room.token, &m);
+			row.last = &m;
+		}
+		if (!fn(&row, arg))
+			break;
 	}
 	return reader_reset(s, rc == -1 ? -1 : found);
 }

@@ -9,7 +9,9 @@ worker_sources += \
 	src/worker/api_args.c src/worker/api_args.h \
 	src/worker/api_health.c \
 	src/worker/api_members.c \
+	src/worker/api_message_change.c \
 	src/worker/api_messages.c \
+	src/worker/api_room_change.c \
 	src/worker/api_rooms.c src/worker/api_rooms.h \
 	src/worker/api_tenants.c \
 	src/worker/auth.c src/worker/auth.h \
