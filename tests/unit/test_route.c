@@ -162,6 +162,52 @@ test_match(void **state)
 	assert_int_equal(m.route->body_max, 256 * 1024);
 }
 
+/* What changes a room or a message, by whom, with or without a body. */
+static void
+test_match_changes(void **state)
+{
+	static const struct {
+		const char *path;
+		enum route_method method;
+		void (*handler)(struct http_request *q);
+		enum route_identity identity;
+		bool json;
+	} all[] = {
+		{ "/rooms/r", ROUTE_GET, api_rooms_get, ROUTE_TENANT, false },
+		{ "/rooms/r", ROUTE_PATCH, api_rooms_update, ROUTE_TENANT,
+		    true },
+		{ "/rooms/r", ROUTE_DELETE, api_rooms_delete, ROUTE_TENANT,
+		    false },
+		{ "/rooms/r/messages/m", ROUTE_GET, api_messages_get,
+		    ROUTE_TENANT, false },
+		{ "/rooms/r/messages/m", ROUTE_PUT, api_messages_edit,
+		    ROUTE_USER, true },
+		{ "/rooms/r/messages/m", ROUTE_DELETE, api_messages_delete,
+		    ROUTE_TENANT, false },
+	};
+	char allow[ROUTE_ALLOW_SIZE];
+	struct route_match m;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		assert_null(parse(all[i].path));
+		route_match(&m, &target, all[i].method);
+		assert_non_null(m.route);
+		assert_ptr_equal(m.route->handler, all[i].handler);
+		assert_int_equal(m.route->identity, all[i].identity);
+		assert_int_equal(m.route->json, all[i].json);
+		assert_int_equal(m.route->body_max, 64 * 1024);
+	}
+	route_match(&m, &target, ROUTE_PATCH);
+	route_allow(allow, m.allowed);
+	assert_string_equal(allow, "GET, HEAD, PUT, DELETE");
+	assert_null(parse("/rooms/r"));
+	route_match(&m, &target, ROUTE_PUT);
+	assert_null(m.route);
+	route_allow(allow, m.allowed);
+	assert_string_equal(allow, "GET, HEAD, PATCH, DELETE");
+}
+
 static void
 test_no_match(void **state)
 {
@@ -215,6 +261,7 @@ main(void)
 		cmocka_unit_test(test_length),
 		cmocka_unit_test(test_query),
 		cmocka_unit_test(test_match),
+		cmocka_unit_test(test_match_changes),
 		cmocka_unit_test(test_no_match),
 		cmocka_unit_test(test_allow),
 	};

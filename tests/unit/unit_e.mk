@@ -3,6 +3,7 @@
 unit_e_programs = \
 	tests/unit/test_guard \
 	tests/unit/test_http_scan \
+	tests/unit/test_plans \
 	tests/unit/test_reader \
 	tests/unit/test_route
 
@@ -12,6 +13,9 @@ tests_unit_test_guard_LDADD = $(unit_ldadd)
 tests_unit_test_http_scan_SOURCES = tests/unit/test_http_scan.c
 tests_unit_test_http_scan_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_http_scan_LDADD = $(unit_ldadd)
+tests_unit_test_plans_SOURCES = tests/unit/test_plans.c $(store_fixture)
+tests_unit_test_plans_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_plans_LDADD = $(unit_ldadd)
 tests_unit_test_reader_SOURCES = tests/unit/test_reader.c $(store_fixture)
 tests_unit_test_reader_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_reader_LDADD = $(unit_ldadd)
