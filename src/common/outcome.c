@@ -95,6 +95,10 @@ static const struct outcome_info outcomes[OUTCOME_LAST] = {
 	    "The message has been deleted and cannot be edited.", NULL, false },
 	[OUTCOME_DM_BACKEND_ONLY] = { 403, FORBIDDEN,
 	    "Only the tenant's backend deletes a dm.", NULL, false },
+	[OUTCOME_RESYNC_REQUIRED] = { 409, "resync_required",
+	    "The database has been restored since these cursors were made; "
+	    "drop what was kept and go on from what is sent now.",
+	    NULL, false },
 };
 
 const struct outcome_info *

@@ -39,6 +39,7 @@ enum outcome {
 	OUTCOME_NOT_SENDER,      /* another one's message: 403 */
 	OUTCOME_MESSAGE_DELETED, /* a tombstone cannot be edited: 409 */
 	OUTCOME_DM_BACKEND_ONLY, /* deleting a dm: 403 */
+	OUTCOME_RESYNC_REQUIRED, /* the database is another one than before */
 	OUTCOME_LAST
 };
 

@@ -47,7 +47,8 @@ fanout_message(struct worker *w, const struct wire_record *rec)
 	struct rec_event_message m;
 	struct feed *f, *next;
 	struct room *room;
-	uint64_t sent = 0;
+	uint64_t sent = 0, rev = 0;
+	bool behind = false;
 
 	if (rec_event_message_get(rec, &m) == -1)
 		return -1;
@@ -61,12 +62,16 @@ fanout_message(struct worker *w, const struct wire_record *rec)
 		struct ws_shared **frame = &plain;
 
 		next = LIST_NEXT(f, in_room);
-		if (f->state != FEED_LIVE || m.seq <= f->sent)
-			continue;
-		if (m.seq != f->sent + 1 || f->conn->out.bytes > WS_OUT_HIGH) {
-			feed_fall_behind(f);
+		if (f->state != FEED_LIVE || m.seq <= f->sent) {
+			behind |= f->state == FEED_BEHIND;
 			continue;
 		}
+		if (m.seq != f->sent + 1 || f->conn->out.bytes > WS_OUT_HIGH) {
+			feed_fall_behind(f);
+			behind = true;
+			continue;
+		}
+		rev = f->rev;
 		if (sender != NULL && f->conn->user == sender)
 			frame = &own;
 		if (*frame == NULL)
@@ -77,9 +82,70 @@ fanout_message(struct worker *w, const struct wire_record *rec)
 		f->sent = m.seq;
 		sent++;
 	}
+	/* What the live ones have is as of their rev, which is one. */
+	if (behind && plain != NULL)
+		feed_keep(room, rev, &m, plain);
 	ws_shared_unref(plain);
 	ws_shared_unref(own);
 	page_add(w->page, w->page_slot, COUNTER_DELIVERIES, sent);
+	return 0;
+}
+
+/* A message was edited or deleted. */
+static int
+fanout_change(struct worker *w, const struct wire_record *rec)
+{
+	struct rec_event_change e;
+	struct ws_shared *frame;
+	struct feed *f, *next;
+	struct room *room;
+
+	if (rec_event_change_get(rec, &e) == -1)
+		return -1;
+	room = rooms_find(w->rooms, e.room);
+	if (room == NULL || room->tenant != e.tenant)
+		return 0;
+	frame = ws_shared_new(WS_TEXT, e.text.p, e.text.len);
+	for (f = LIST_FIRST(&room->feeds); f != NULL; f = next) {
+		next = LIST_NEXT(f, in_room);
+		if (f->state != FEED_LIVE || e.rev <= f->rev)
+			continue;
+		if (e.rev != f->rev + 1 || e.seq > f->sent ||
+		    f->conn->out.bytes > WS_OUT_HIGH) {
+			feed_fall_behind(f);
+			continue;
+		}
+		ws_conn_send_shared(f->conn, frame);
+		f->rev = e.rev;
+	}
+	ws_shared_unref(frame);
+	return 0;
+}
+
+/* The room itself was updated or deleted. */
+static int
+fanout_room(struct worker *w, const struct wire_record *rec)
+{
+	struct rec_event_room e;
+	struct ws_shared *frame;
+	struct feed *f, *next;
+	struct room *room;
+
+	if (rec_event_room_get(rec, &e) == -1)
+		return -1;
+	room = rooms_find(w->rooms, e.room);
+	if (room == NULL || room->tenant != e.tenant)
+		return 0;
+	frame = ws_shared_new(WS_TEXT, e.text.p, e.text.len);
+	/* The last feed takes the room along. */
+	for (f = LIST_FIRST(&room->feeds); f != NULL; f = next) {
+		next = LIST_NEXT(f, in_room);
+		if (rec->type == REC_EVENT_ROOM_DELETED)
+			feed_deleted(f, frame);
+		else
+			feed_updated(f, frame);
+	}
+	ws_shared_unref(frame);
 	return 0;
 }
 
@@ -172,10 +238,10 @@ fanout_members(struct worker *w, const struct wire_record *rec)
 		LIST_FOREACH(c, &user->conns, in_user) {
 			/* Its list of rooms shows this already, or will. */
 			if (c->state != WS_OPEN || e.n <= c->list_n ||
-			    (c->relist && c->list_after == 0))
+			    (c->relist ? c->list_after == 0 : !c->listed))
 				continue;
 			if (rec->type == REC_EVENT_JOINED)
-				feed_joined(c, e.room, e.token, e.head);
+				feed_joined(c, e.room, e.head);
 			else
 				feed_left(c, e.room);
 		}
@@ -203,6 +269,11 @@ fanout_event(struct worker *w, const struct wire_record *rec)
 	switch (rec->type) {
 	case REC_EVENT_MESSAGE:
 		return fanout_message(w, rec);
+	case REC_EVENT_CHANGED:
+		return fanout_change(w, rec);
+	case REC_EVENT_ROOM_UPDATED:
+	case REC_EVENT_ROOM_DELETED:
+		return fanout_room(w, rec);
 	case REC_EVENT_JOINED:
 	case REC_EVENT_LEFT:
 		return fanout_members(w, rec);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Feeding connections from the log: lists of rooms, pages of messages, and
- * the moment at which a feed goes live.  Runs in a worker, in slices of
+ * The feeds of connections: their states, whose turn it is to be fed from
+ * the log, and what events do to them.  Runs in a worker, in slices of
  * FEEDER_SLICE_US so that live traffic is not held up; reads only.
  */
 #include "feed.h"
@@ -11,27 +11,17 @@
 #include <string.h>
 
 #include "../common/clock.h"
-#include "../common/log.h"
 #include "../common/mem.h"
-#include "../common/page.h"
 #include "feeder.h"
+#include "frame_cache.h"
 #include "reader.h"
+#include "resume.h"
 #include "worker.h"
 #include "ws_conn.h"
 
 #define FEEDER_SLICE_US 2000
-/* Rooms of a list and messages of a room read in one transaction. */
-#define FEED_LIST_PAGE 256
-#define FEED_PAGE 64
-
-TAILQ_HEAD(conn_queue, ws_conn);
-
-struct feeder {
-	struct worker *w;
-	struct conn_queue queue; /* who is due, in turns */
-	struct event *timer;     /* zero timeout: once per turn of the loop */
-	struct buf text;         /* a frame under construction */
-};
+/* Pages of one connection before it is another's turn. */
+#define FEEDER_PAGES 32
 
 static void feeder_run(evutil_socket_t fd, short what, void *arg);
 
@@ -46,6 +36,7 @@ feeder_new(struct worker *w)
 	fr->timer = evtimer_new(w->base, feeder_run, fr);
 	if (fr->timer == NULL)
 		abort();
+	fr->cache = frame_cache_new();
 	return fr;
 }
 
@@ -56,7 +47,30 @@ feeder_free(struct feeder *fr)
 		return;
 	event_free(fr->timer);
 	buf_free(&fr->text);
+	frame_cache_free(fr->cache);
 	free(fr);
+}
+
+void
+feeder_tick(struct feeder *fr)
+{
+	frame_cache_tick(fr->cache);
+}
+
+void
+feed_keep(struct room *room, uint64_t rev, const struct rec_event_message *m,
+    struct ws_shared *frame)
+{
+	struct feed *f = LIST_FIRST(&room->feeds);
+	struct cached_frame c = { .frame = frame };
+
+	if (f == NULL)
+		return;
+	if (m->client_msg_id.len > 0) {
+		c.sender = m->sender;
+		c.client_msg_id = m->client_msg_id;
+	}
+	frame_cache_put(f->conn->w->feeder->cache, room->id, m->seq, rev, &c);
 }
 
 static void
@@ -107,13 +121,15 @@ feed_set_state(struct feed *f, enum feed_state state)
 }
 
 struct feed *
-feed_new(struct ws_conn *c, uint64_t id, const char *token, uint64_t start)
+feed_new(struct ws_conn *c, uint64_t id, const char *token, uint64_t seq,
+    uint64_t rev)
 {
 	struct feed *f = mem_alloc(sizeof(*f));
 
 	f->room = rooms_get(c->w->rooms, c->user->tenant, id, token);
 	f->conn = c;
-	f->sent = start;
+	f->sent = seq;
+	f->rev = rev;
 	f->seen = true;
 	f->state = FEED_WAITING;
 	LIST_INSERT_HEAD(&f->room->feeds, f, in_room);
@@ -123,7 +139,19 @@ feed_new(struct ws_conn *c, uint64_t id, const char *token, uint64_t start)
 	return f;
 }
 
-static void
+struct feed *
+feed_new_member(struct ws_conn *c, const struct reader_room *room,
+    uint64_t last_ack)
+{
+	const struct resume_cursor *at = resume_find(c, room->token);
+
+	if (at == NULL)
+		return feed_new(c, room->id, room->token, last_ack, room->rev);
+	return feed_new(c, room->id, room->token, at->seq,
+	    at->has_rev ? at->rev : room->rev);
+}
+
+void
 feed_free(struct feed *f)
 {
 	struct ws_conn *c = f->conn;
@@ -157,7 +185,7 @@ feed_fall_behind(struct feed *f)
 
 /* Looks through the room's feeds and the connection's side by side, and is
  * done when the shorter of the two ends: either may be very long. */
-static struct feed *
+struct feed *
 feed_by_id(struct ws_conn *c, uint64_t id)
 {
 	struct room *room = rooms_find(c->w->rooms, id);
@@ -210,7 +238,8 @@ feed_lost(struct ws_conn *c)
 {
 	struct feed *f, *next;
 
-	if (c->state != WS_OPEN)
+	/* Its first list, which will show all, has not begun. */
+	if (c->state != WS_OPEN || (!c->listed && !c->relist))
 		return;
 	for (f = TAILQ_FIRST(&c->feeds); f != NULL; f = next) {
 		next = TAILQ_NEXT(f, in_conn);
@@ -234,13 +263,14 @@ feed_disconnect(struct ws_conn *c)
 		feed_free(f);
 }
 
-/* Progress was made: says so to whoever waits for it. */
-static void
+void
 feed_progress(struct feed *f)
 {
 	struct ws_conn *c = f->conn;
 
-	if (f->syncing && (f->state == FEED_LIVE || f->sent >= f->target)) {
+	if (f->syncing &&
+	    (f->state == FEED_LIVE ||
+		(f->sent >= f->target && f->rev >= f->target_rev))) {
 		f->syncing = false;
 		c->sync_left--;
 	}
@@ -248,144 +278,30 @@ feed_progress(struct feed *f)
 	feed_sync_complete(c);
 }
 
-/* ---- the list of rooms ---- */
-
-struct list_page {
-	struct ws_conn *c;
-	unsigned rows;
-	uint64_t joined[FEED_LIST_PAGE]; /* told after the snapshot */
-	uint64_t joined_ack[FEED_LIST_PAGE];
-	char token[FEED_LIST_PAGE][ID_TOKEN_SIZE];
-	unsigned njoined;
-};
-
-/* sync.complete waits until the feed has been sent up to target. */
-static void
-feed_list_sync(struct feed *f, uint64_t target)
-{
-	f->target = target;
-	f->syncing = true;
-	f->conn->sync_left++;
-}
-
-static bool
-feed_list_row(const struct reader_user_room *row, void *arg)
-{
-	struct list_page *p = arg;
-	struct ws_conn *c = p->c;
-	struct feed *f = feed_by_id(c, row->room);
-
-	p->rows++;
-	c->list_after = row->room;
-	if (f == NULL && c->listed) {
-		p->joined[p->njoined] = row->room;
-		p->joined_ack[p->njoined] = row->last_ack;
-		memcpy(p->token[p->njoined], row->token, ID_TOKEN_SIZE);
-		p->njoined++;
-		return true;
-	}
-	if (f == NULL) {
-		f = feed_new(c, row->room, row->token, row->last_ack);
-		feed_list_sync(f, row->last_seq);
-	} else if (!c->listed && !f->syncing && f->sent < row->last_seq &&
-	    (f->state == FEED_WAITING || f->state == FEED_BEHIND)) {
-		/* A frame of the client was quicker than the list. */
-		feed_list_sync(f, row->last_seq);
-	}
-	f->seen = true;
-	/* A page found him no member, but he is one again, and the events
-	 * that would have said both were lost. */
-	if (f->state == FEED_WAITING && f->room->confirmed)
-		feed_set_state(f, FEED_BEHIND);
-	if (f->state == FEED_BEHIND && f->sent == row->last_seq) {
-		f->rev = row->rev;
-		feed_set_state(f, FEED_LIVE);
-		feed_progress(f);
-	}
-	return true;
-}
-
-static void
-feed_list_begin(struct ws_conn *c, uint64_t n)
-{
-	struct feed *f;
-
-	c->list_n = n;
-	TAILQ_FOREACH(f, &c->feeds, in_conn)
-		f->seen = false;
-	TAILQ_FOREACH(f, &c->behind, in_conn)
-		f->seen = false;
-}
-
-static void
-feed_list_end(struct ws_conn *c)
-{
-	struct feed_queue *q[] = { &c->feeds, &c->behind };
-
-	c->relist = false;
-	c->listed = true;
-	for (int i = 0; i < 2; i++) {
-		struct feed *f, *next;
-
-		for (f = TAILQ_FIRST(q[i]); f != NULL; f = next) {
-			next = TAILQ_NEXT(f, in_conn);
-			if (!f->seen)
-				feed_left(c, f->room->id);
-		}
-	}
-	feed_sync_complete(c);
-}
-
-/* Reads one page of the user's rooms; -1 when the database failed. */
-static int
-feed_list_page(struct ws_conn *c)
-{
-	struct reader *r = c->w->reader;
-	struct list_page *p;
-	bool more;
-	uint64_t n;
-	int rc;
-
-	if (reader_begin(r, &n) == -1)
-		return -1;
-	p = mem_alloc(sizeof(*p));
-	p->c = c;
-	if (c->list_after == 0)
-		feed_list_begin(c, n);
-	rc = reader_user_rooms(r, c->user->tenant, c->user->name, c->user->len,
-	    c->list_after, FEED_LIST_PAGE, feed_list_row, p);
-	reader_end(r);
-	more = p->rows == FEED_LIST_PAGE;
-	for (unsigned i = 0; i < p->njoined && rc != -1; i++) {
-		if (c->out.bytes > WS_OUT_HIGH) {
-			/* The list goes on from here when it has drained. */
-			c->list_after = p->joined[i] - 1;
-			more = true;
-			break;
-		}
-		feed_joined(c, p->joined[i], p->token[i], p->joined_ack[i]);
-	}
-	if (rc != -1 && !more)
-		feed_list_end(c);
-	free(p);
-	return rc == -1 ? -1 : 0;
-}
-
 void
-feed_joined(struct ws_conn *c, uint64_t room, const char *token, uint64_t start)
+feed_joined(struct ws_conn *c, uint64_t id, uint64_t start)
 {
+	struct reader_room room;
 	struct feed *f;
 
-	if (c->state != WS_OPEN || feed_by_id(c, room) != NULL)
+	if (c->state != WS_OPEN || feed_by_id(c, id) != NULL)
 		return;
 	/* Too slow to be told now: its list is read again when it drains. */
 	if (c->out.bytes > WS_OUT_HIGH) {
 		feed_lost(c);
 		return;
 	}
-	if (!feed_tell_joined(c, room))
+	switch (reader_room_by_id(c->w->reader, id, &room)) {
+	case 1:
+		break;
+	case 0:
 		return;
-	f = feed_new(c, room, token, start);
+	default:
+		ws_conn_close(c, WS_CLOSE_INTERNAL, "the log is unreadable");
+		return;
+	}
+	feed_tell_room(c, "room.joined", &room);
+	f = feed_new(c, id, room.token, start, room.rev);
 	feed_progress(f);
 }
 
@@ -397,99 +313,72 @@ feed_left(struct ws_conn *c, uint64_t room)
 	if (c->state != WS_OPEN || f == NULL)
 		return;
 	feed_tell_left(c, f->room->token);
-	feed_subscribes_refuse(f);
+	feed_subscribes_refuse(f, OUTCOME_NOT_MEMBER);
 	feed_free(f);
 	feed_sync_complete(c);
 }
 
-/* ---- pages of messages ---- */
-
-struct message_page {
-	struct feed *f;
-	struct buf *text;
-};
-
-static bool
-feed_message_row(const struct message *m, void *arg)
+void
+feed_deleted(struct feed *f, struct ws_shared *frame)
 {
-	struct message_page *p = arg;
-	struct feed *f = p->f;
 	struct ws_conn *c = f->conn;
 
-	/* The log is dense above first_seq; anything else is corruption,
-	 * and a gap must not be passed off as a sequence. */
-	if (m->seq != f->sent + 1) {
-		log_error("hole in the log", "room=%llu seq=%llu after=%llu",
-		    (unsigned long long)f->room->id, (unsigned long long)m->seq,
-		    (unsigned long long)f->sent);
-		return false;
-	}
-	feed_tell_message(c, m, p->text);
-	f->sent = m->seq;
-	return c->out.bytes < WS_OUT_HIGH;
+	if (c->state != WS_OPEN)
+		return;
+	if (frame != NULL)
+		ws_conn_send_shared(c, frame);
+	else
+		feed_tell_deleted(c, f->room->token);
+	feed_subscribes_refuse(f, OUTCOME_ROOM_NOT_FOUND);
+	feed_free(f);
+	feed_sync_complete(c);
 }
 
-/* Reads the next page of one room; -1 when the database failed. */
+void
+feed_updated(struct feed *f, struct ws_shared *frame)
+{
+	struct ws_conn *c = f->conn;
+
+	/* Too slow to be told now: its list is read again when it drains,
+	 * and shows which rooms have changed since the one before. */
+	if (c->out.bytes > WS_OUT_HIGH)
+		feed_lost(c);
+	else
+		ws_conn_send_shared(c, frame);
+}
+
+/* ---- whose turn it is ---- */
+
+/* Pages for one connection in one transaction. */
 static int
-feed_page(struct feed *f, struct buf *text)
+feeder_pages(struct feeder *fr, struct ws_conn *c, uint64_t end)
 {
-	struct ws_conn *c = f->conn;
 	struct reader *r = c->w->reader;
-	struct message_page p = { f, text };
-	struct reader_feed pos;
-	uint64_t n, before;
-	int rc;
-
-	if (reader_begin(r, &n) == -1)
-		return -1;
-	rc = reader_feed(r, f->room->id, c->user->name, c->user->len, &pos);
-	if (rc == -1 || rc == 0 || !pos.member) {
-		/* Not a member any more: the event that says so is on its
-		 * way, nothing is to be sent until then. */
-		reader_end(r);
-		if (rc != -1)
-			feed_set_state(f, FEED_WAITING);
-		return rc == -1 ? -1 : 0;
-	}
-	if (f->sent > pos.head)
-		f->sent = pos.head;
-	if (f->sent + 1 < pos.first) {
-		feed_tell_gap(c, f, pos.first - 1);
-		f->sent = pos.first - 1;
-	}
-	feed_subscribes_target(f, pos.head);
-	before = f->sent;
-	if (f->sent < pos.head)
-		rc = reader_messages_after(r, f->room->id, f->room->token,
-		    f->sent, FEED_PAGE, feed_message_row, &p);
-	reader_end(r);
-	/* A page that should have brought something and did not would be
-	 * asked for for ever. */
-	if (rc == -1 || (before < pos.head && f->sent == before))
-		return -1;
-	page_add(c->w->page, c->w->page_slot, COUNTER_DELIVERIES,
-	    f->sent - before);
-	f->rev = pos.rev;
-	/* In turns with the connection's other rooms. */
-	TAILQ_REMOVE(&c->behind, f, in_conn);
-	TAILQ_INSERT_TAIL(&c->behind, f, in_conn);
-	if (f->sent == pos.head)
-		feed_set_state(f, FEED_LIVE);
-	feed_progress(f);
-	return 0;
-}
-
-/* One page for the connection whose turn it is. */
-static void
-feeder_step(struct feeder *fr, struct ws_conn *c)
-{
-	struct feed *f = TAILQ_FIRST(&c->behind);
+	struct feed *f;
+	uint64_t n;
 	int rc = 0;
 
-	if (c->relist)
-		rc = feed_list_page(c);
-	else if (f != NULL)
-		rc = feed_page(f, &fr->text);
+	if (TAILQ_EMPTY(&c->behind))
+		return 0;
+	if (reader_begin(r, &n) == -1)
+		return -1;
+	for (int i = 0; i < FEEDER_PAGES && rc == 0; i++) {
+		f = TAILQ_FIRST(&c->behind);
+		if (f == NULL || !ws_conn_hungry(c))
+			break;
+		rc = feed_page(fr, f);
+		if (clock_mono_ns() >= end)
+			break;
+	}
+	reader_end(r);
+	return rc;
+}
+
+static void
+feeder_step(struct feeder *fr, struct ws_conn *c, uint64_t end)
+{
+	int rc = c->relist ? feed_list_page(c) : feeder_pages(fr, c, end);
+
 	if (rc == -1)
 		/* The client comes back to wherever it stood. */
 		ws_conn_close(c, WS_CLOSE_INTERNAL, "the log is unreadable");
@@ -507,7 +396,7 @@ feeder_run(evutil_socket_t fd, short what, void *arg)
 	while ((c = TAILQ_FIRST(&fr->queue)) != NULL) {
 		TAILQ_REMOVE(&fr->queue, c, in_feeder);
 		c->feeding = false;
-		feeder_step(fr, c);
+		feeder_step(fr, c, end);
 		feed_wake(c);
 		if (clock_mono_ns() >= end)
 			break;

@@ -12,6 +12,7 @@
 #include "../common/outcome.h"
 #include "feeder.h"
 #include "reader.h"
+#include "resume.h"
 #include "room_json.h"
 #include "worker.h"
 #include "ws_conn.h"
@@ -19,28 +20,30 @@
 struct subscribe {
 	struct subscribe *next;
 	bool has_target;
-	uint64_t target; /* head when it was first looked at */
+	uint64_t target; /* head and rev when it was first looked at */
+	uint64_t target_rev;
 	size_t len;
 	char request_id[]; /* JSON text */
 };
 
 void
-feed_tell_message(struct ws_conn *c, const struct message *m, struct buf *text)
+feed_tell_own(struct ws_conn *c, const char *text, size_t len,
+    struct str client_msg_id)
 {
 	struct buf own;
 
-	buf_clear(text);
-	message_json(text, m, MESSAGE_FRAME);
-	if (m->client_msg_id == NULL || m->sender_len != c->user->len ||
-	    memcmp(m->sender, c->user->name, m->sender_len) != 0) {
-		ws_conn_send_text(c, buf_head(text), text->len);
-		return;
-	}
 	buf_init(&own, FEEDER_TEXT_MAX);
-	message_json_own(&own, buf_head(text), text->len, m->client_msg_id,
-	    m->client_msg_id_len);
+	message_json_own(&own, text, len, client_msg_id.p, client_msg_id.len);
 	ws_conn_send_text(c, buf_head(&own), own.len);
 	buf_free(&own);
+}
+
+void
+feed_tell_change(struct ws_conn *c, const struct message *m, struct buf *text)
+{
+	buf_clear(text);
+	message_json(text, m, MESSAGE_CHANGE);
+	ws_conn_send_text(c, buf_head(text), text->len);
 }
 
 void
@@ -58,35 +61,42 @@ feed_tell_gap(struct ws_conn *c, const struct feed *f, uint64_t to)
 	buf_free(&b);
 }
 
-bool
-feed_tell_joined(struct ws_conn *c, uint64_t id)
+void
+feed_tell_room(struct ws_conn *c, const char *type,
+    const struct reader_room *room)
 {
-	struct reader_room room;
 	struct buf b;
 
-	if (reader_room_by_id(c->w->reader, id, &room) != 1)
-		return false;
 	buf_init(&b, 1024 * 1024);
-	buf_addf(&b,
-	    "{\"type\":\"room.joined\",\"room_id\":\"room_%s\","
-	    "\"room\":",
-	    room.token);
-	room_json(&b, &room);
+	buf_addf(&b, "{\"type\":\"%s\",\"room_id\":\"room_%s\",\"room\":", type,
+	    room->token);
+	room_json(&b, room);
 	buf_adds(&b, "}");
 	ws_conn_send_text(c, buf_head(&b), b.len);
 	buf_free(&b);
-	return true;
+}
+
+static void
+tell_gone(struct ws_conn *c, const char *type, const char *token)
+{
+	struct buf b;
+
+	buf_init(&b, 256);
+	buf_addf(&b, "{\"type\":\"%s\",\"room_id\":\"room_%s\"}", type, token);
+	ws_conn_send_text(c, buf_head(&b), b.len);
+	buf_free(&b);
 }
 
 void
 feed_tell_left(struct ws_conn *c, const char *token)
 {
-	struct buf b;
+	tell_gone(c, "room.left", token);
+}
 
-	buf_init(&b, 256);
-	buf_addf(&b, "{\"type\":\"room.left\",\"room_id\":\"room_%s\"}", token);
-	ws_conn_send_text(c, buf_head(&b), b.len);
-	buf_free(&b);
+void
+feed_tell_deleted(struct ws_conn *c, const char *token)
+{
+	tell_gone(c, "room.deleted", token);
 }
 
 static void
@@ -101,6 +111,7 @@ tell_head(struct buf *b, const struct feed *f, bool *first)
 void
 feed_sync_complete(struct ws_conn *c)
 {
+	struct str id = resume_request_id(c);
 	struct feed *f;
 	struct buf b;
 	bool first = true;
@@ -114,13 +125,17 @@ feed_sync_complete(struct ws_conn *c)
 		tell_head(&b, f, &first);
 	TAILQ_FOREACH(f, &c->behind, in_conn)
 		tell_head(&b, f, &first);
-	buf_adds(&b, "}}");
+	buf_adds(&b, "}");
+	if (id.len > 0)
+		buf_addf(&b, ",\"request_id\":%.*s", (int)id.len, id.p);
+	buf_adds(&b, "}");
 	ws_conn_send_text(c, buf_head(&b), b.len);
 	buf_free(&b);
+	resume_free(c);
 }
 
 void
-feed_subscribe(struct feed *f, bool has_after, uint64_t after,
+feed_subscribe(struct feed *f, const struct subscribe_from *from,
     struct str request_id)
 {
 	struct subscribe *s = mem_alloc(sizeof(*s) + request_id.len + 1);
@@ -132,9 +147,11 @@ feed_subscribe(struct feed *f, bool has_after, uint64_t after,
 		at = &(*at)->next;
 	*at = s;
 	f->conn->waiting++;
-	if (has_after)
-		f->sent = after;
-	if (has_after || f->state == FEED_PAUSED) {
+	if (from->has_seq)
+		f->sent = from->seq;
+	if (from->has_rev)
+		f->rev = from->rev;
+	if (from->has_seq || from->has_rev || f->state == FEED_PAUSED) {
 		if (f->room->confirmed)
 			feed_set_state(f, FEED_BEHIND);
 		else
@@ -157,12 +174,13 @@ feed_unsubscribe(struct feed *f)
 }
 
 void
-feed_subscribes_target(struct feed *f, uint64_t head)
+feed_subscribes_target(struct feed *f, uint64_t head, uint64_t rev)
 {
 	for (struct subscribe *s = f->subscribes; s != NULL; s = s->next) {
 		if (!s->has_target) {
 			s->has_target = true;
 			s->target = head;
+			s->target_rev = rev;
 		}
 	}
 }
@@ -178,7 +196,8 @@ feed_subscribes_answer(struct feed *f)
 		bool first = true;
 
 		if (f->state != FEED_LIVE && f->state != FEED_PAUSED &&
-		    !(s->has_target && f->sent >= s->target))
+		    !(s->has_target && f->sent >= s->target &&
+			f->rev >= s->target_rev))
 			return;
 		buf_init(&b, 2048);
 		buf_adds(&b, "{\"type\":\"sync.complete\",\"heads\":{");
@@ -197,9 +216,9 @@ feed_subscribes_answer(struct feed *f)
 
 /* He is no member any more: nothing will catch up. */
 void
-feed_subscribes_refuse(struct feed *f)
+feed_subscribes_refuse(struct feed *f, enum outcome o)
 {
-	const struct outcome_info *info = outcome_info(OUTCOME_NOT_MEMBER);
+	const struct outcome_info *info = outcome_info(o);
 
 	for (struct subscribe *s = f->subscribes; s != NULL; s = s->next) {
 		struct buf b;

@@ -57,7 +57,7 @@ static const char *const sql[READER_SQL_LAST] = {
 			   "ORDER BY user LIMIT ?3",
 	[READER_USER_ROOMS] =
 	    "SELECT m.room, r.token, r.type, m.last_ack, h.last_seq, "
-	    "h.first_seq, h.rev, h.members "
+	    "h.first_seq, h.rev, h.members, r.changed_n "
 	    "FROM member m JOIN room_head h ON h.room = m.room "
 	    "JOIN room r ON r.id = m.room "
 	    "WHERE m.tenant = ?1 AND m.user = ?2 AND m.room > ?3 "
@@ -92,6 +92,10 @@ static const char *const sql[READER_SQL_LAST] = {
 				"WHERE room = ?1 AND seq < ?2",
 	[READER_MESSAGE] = "SELECT " READER_MESSAGE_COLUMNS " FROM message "
 			   "WHERE room = ?1 AND seq = ?2",
+	[READER_CHANGES] = "SELECT " READER_MESSAGE_COLUMNS " FROM message "
+			   "INDEXED BY message_rev "
+			   "WHERE room = ?1 AND rev > ?2 AND rev > 0 "
+			   "AND seq >= ?3 ORDER BY rev LIMIT ?4",
 };
 
 static void

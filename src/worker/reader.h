@@ -118,6 +118,7 @@ struct reader_user_room {
 	uint64_t last_seq;
 	uint64_t first_seq;
 	uint64_t rev;
+	uint64_t changed_n; /* batch that last changed name or metadata */
 	uint32_t members;
 };
 typedef bool reader_user_room_fn(const struct reader_user_room *u, void *arg);
@@ -164,6 +165,11 @@ int reader_messages_after(struct reader *r, uint64_t room, const char *token,
 /* The limit newest ones below `before`, ascending. */
 int reader_messages_before(struct reader *r, uint64_t room, const char *token,
     uint64_t before, unsigned limit, reader_message_fn *fn, void *arg);
+/* Messages at or above first_seq that were edited or deleted after the room's
+ * `rev`, each as it now stands, in the order of its last change. */
+int reader_changes(struct reader *r, uint64_t room, const char *token,
+    uint64_t rev, uint64_t first_seq, unsigned limit, reader_message_fn *fn,
+    void *arg);
 /* One message, handed to fn. */
 int reader_message(struct reader *r, uint64_t room, const char *token,
     uint64_t seq, reader_message_fn *fn, void *arg);

@@ -102,6 +102,21 @@ reader_messages_before(struct reader *r, uint64_t room, const char *token,
 }
 
 int
+reader_changes(struct reader *r, uint64_t room, const char *token, uint64_t rev,
+    uint64_t first_seq, unsigned limit, reader_message_fn *fn, void *arg)
+{
+	sqlite3_stmt *s = reader_statement(r, READER_CHANGES);
+
+	if (s == NULL)
+		return -1;
+	sqlite3_bind_int64(s, 1, (sqlite3_int64)room);
+	sqlite3_bind_int64(s, 2, seq_bound(rev));
+	sqlite3_bind_int64(s, 3, seq_bound(first_seq));
+	sqlite3_bind_int64(s, 4, limit);
+	return messages_run(r, s, token, fn, arg);
+}
+
+int
 reader_message(struct reader *r, uint64_t room, const char *token, uint64_t seq,
     reader_message_fn *fn, void *arg)
 {

@@ -157,6 +157,7 @@ reader_user_rooms(struct reader *r, uint64_t tenant, const char *user,
 		u.first_seq = (uint64_t)sqlite3_column_int64(s, 5);
 		u.rev = (uint64_t)sqlite3_column_int64(s, 6);
 		u.members = (uint32_t)sqlite3_column_int64(s, 7);
+		u.changed_n = (uint64_t)sqlite3_column_int64(s, 8);
 		if (!fn(&u, arg))
 			break;
 	}

@@ -33,8 +33,9 @@ struct feed {
 	struct ws_conn *conn;
 	struct subscribe *subscribes; /* answers due when caught up */
 	uint64_t sent;                /* highest seq queued on the socket */
-	uint64_t rev;                 /* as of the last page */
+	uint64_t rev;                 /* changes up to it are told */
 	uint64_t target;              /* head at connect, while syncing */
+	uint64_t target_rev;          /* the room's rev then */
 	uint8_t state;                /* enum feed_state */
 	bool syncing;                 /* sync.complete waits for it */
 	bool seen;                    /* mark of a relist under way */

@@ -31,9 +31,13 @@ worker_sources += \
 	src/worker/bus.c src/worker/bus.h \
 	src/worker/fanout.c src/worker/fanout.h \
 	src/worker/feed.c src/worker/feed.h src/worker/feeder.h \
+	src/worker/feed_list.c \
+	src/worker/feed_page.c \
 	src/worker/feed_tell.c \
 	src/worker/fields.c src/worker/fields.h \
+	src/worker/frame_cache.c src/worker/frame_cache.h \
 	src/worker/reader_feed.c \
+	src/worker/resume.c src/worker/resume.h \
 	src/worker/room_json.c src/worker/room_json.h \
 	src/worker/rooms.c src/worker/rooms.h \
 	src/worker/submit.c src/worker/submit.h \

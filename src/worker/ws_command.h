@@ -21,6 +21,7 @@ struct ws_conn;
 struct command {
 	struct ws_conn *c;
 	struct json_object *o; /* where its fields are */
+	size_t len;            /* of the whole frame */
 	size_t id_len;
 	char id[REQUEST_ID_TEXT]; /* request_id as JSON text */
 };

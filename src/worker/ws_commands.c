@@ -17,6 +17,7 @@
 #include "feed.h"
 #include "fields.h"
 #include "reader.h"
+#include "resume.h"
 #include "typing.h"
 #include "worker.h"
 #include "ws_command.h"
@@ -115,6 +116,13 @@ command_feed(struct command *m)
 	if (command_room_id(m, &text) == -1 ||
 	    (token = command_room(m, text)) == NULL)
 		return NULL;
+	/* Where a room begins is what the resume will say. */
+	if (resume_waiting(c)) {
+		command_error(m, OUTCOME_INVALID, "type",
+		    "This connection waits for its resume; send that first.",
+		    0);
+		return NULL;
+	}
 	f = feed_find(c, token);
 	if (f != NULL)
 		return f;
@@ -125,7 +133,7 @@ command_feed(struct command *m)
 		rc = reader_member(c->w->reader, room.id, c->user->name,
 		    c->user->len, &member);
 		if (rc == 1)
-			return feed_new(c, room.id, id, member.last_ack);
+			return feed_new_member(c, &room, member.last_ack);
 		if (rc == 0)
 			command_error(m, OUTCOME_NOT_MEMBER, NULL, NULL, 0);
 	} else if (rc == 0) {
@@ -134,6 +142,41 @@ command_feed(struct command *m)
 	if (rc == -1)
 		command_error(m, OUTCOME_STORAGE, NULL, NULL, 1000);
 	return NULL;
+}
+
+/* The id of the frame's room for one who needs no feed in it; -1 when
+ * answered with an error. */
+static int
+command_room_internal(struct command *m, uint64_t *room_id)
+{
+	struct ws_conn *c = m->c;
+	struct reader_room room;
+	char id[ID_TOKEN_SIZE];
+	const char *token;
+	struct str text;
+	struct feed *f;
+	int rc;
+
+	if (command_room_id(m, &text) == -1 ||
+	    (token = command_room(m, text)) == NULL)
+		return -1;
+	f = feed_find(c, token);
+	if (f != NULL) {
+		*room_id = f->room->id;
+		return 0;
+	}
+	memcpy(id, token, ID_TOKEN_LEN);
+	id[ID_TOKEN_LEN] = '\0';
+	rc = reader_room(c->w->reader, c->user->tenant, id, &room);
+	if (rc == 1) {
+		*room_id = room.id;
+		return 0;
+	}
+	if (rc == 0)
+		command_error(m, OUTCOME_ROOM_NOT_FOUND, NULL, NULL, 0);
+	else
+		command_error(m, OUTCOME_STORAGE, NULL, NULL, 1000);
+	return -1;
 }
 
 /* No more than a person would make; the rest is not told. */
@@ -153,26 +196,27 @@ static void
 command_typing(struct command *m, bool start)
 {
 	struct ws_conn *c = m->c;
-	struct feed *f = command_feed(m);
 	struct rec_event_typing e = { 0 };
 	struct reader_feed pos;
+	uint64_t room;
 	int rc;
 
-	if (f == NULL)
+	if (command_room_internal(m, &room) == -1)
 		return;
-	if (!command_typing_floor(c)) {
-		command_ok(m);
-		return;
-	}
-	rc = reader_feed(c->w->reader, f->room->id, c->user->name, c->user->len,
-	    &pos);
+	rc = reader_feed(c->w->reader, room, c->user->name, c->user->len, &pos);
 	if (rc == -1) {
 		command_error(m, OUTCOME_STORAGE, NULL, NULL, 1000);
 		return;
 	}
-	if (rc == 1 && pos.member && pos.members <= TYPING_MEMBERS_MAX) {
-		e.tenant = f->room->tenant;
-		e.room = f->room->id;
+	if (rc == 0 || !pos.member) {
+		command_error(m,
+		    rc == 0 ? OUTCOME_ROOM_NOT_FOUND : OUTCOME_NOT_MEMBER, NULL,
+		    NULL, 0);
+		return;
+	}
+	if (command_typing_floor(c) && pos.members <= TYPING_MEMBERS_MAX) {
+		e.tenant = c->user->tenant;
+		e.room = room;
 		e.start = start;
 		e.user.p = c->user->name;
 		e.user.len = c->user->len;
@@ -199,21 +243,21 @@ command_subscribe(struct command *m)
 	struct json_object *v;
 	struct field_error e;
 	struct str id = { m->id, m->id_len };
-	uint64_t after = 0, rev;
-	bool has_after;
+	struct subscribe_from from = { 0 };
 	struct feed *f;
 
-	has_after = json_object_object_get_ex(m->o, "after_seq", &v) &&
+	from.has_seq = json_object_object_get_ex(m->o, "after_seq", &v) &&
 	    v != NULL;
-	if ((has_after && field_seq(m->o, "after_seq", &after, &e) == -1) ||
-	    (json_object_object_get_ex(m->o, "rev", &v) && v != NULL &&
-		field_seq(m->o, "rev", &rev, &e) == -1)) {
+	from.has_rev = json_object_object_get_ex(m->o, "rev", &v) && v != NULL;
+	if ((from.has_seq &&
+		field_seq(m->o, "after_seq", &from.seq, &e) == -1) ||
+	    (from.has_rev && field_seq(m->o, "rev", &from.rev, &e) == -1)) {
 		command_field_error(m, &e);
 		return;
 	}
 	f = command_feed(m);
 	if (f != NULL)
-		feed_subscribe(f, has_after, after, id);
+		feed_subscribe(f, &from, id);
 }
 
 static void
@@ -252,6 +296,7 @@ static const struct command_type {
 	{ "typing.stop", false, command_typing_stop },
 	{ "subscribe", true, command_subscribe },
 	{ "unsubscribe", false, command_unsubscribe },
+	{ "resume", true, command_resume },
 	{ "ping", false, command_ping },
 };
 
@@ -324,6 +369,10 @@ command_dispatch(struct command *m, struct json_object *root)
 	if (json_object_object_get_ex(root, "type", &v) &&
 	    json_object_is_type(v, json_type_string))
 		t = command_find(v);
+	if (m->len > WS_FRAME_MAX && (t == NULL || t->run != command_resume)) {
+		ws_conn_close(m->c, WS_CLOSE_TOO_BIG, "message too big");
+		return;
+	}
 	if (t == NULL) {
 		command_error(m, OUTCOME_INVALID, "type",
 		    "The frame needs a type that this server knows.", 0);
@@ -379,6 +428,7 @@ ws_commands_run(struct ws_conn *c, const char *text, size_t len)
 	struct json_object *root;
 
 	m.c = c;
+	m.len = len;
 	m.id_len = 0;
 	if (check != JSON_CHECK_OK) {
 		command_refuse(&m, tok, check, text, len);

@@ -24,6 +24,7 @@
 #include "../common/utf8.h"
 #include "bus.h"
 #include "feed.h"
+#include "resume.h"
 #include "ws_commands.h"
 #include "ws_list.h"
 
@@ -59,7 +60,6 @@ ws_conn_start(struct worker *w, int fd, struct buf *early,
 	struct ws_shared *f;
 	int len;
 
-	(void)resume;
 	c->w = w;
 	c->fd = fd;
 	c->state = WS_ATTACHING;
@@ -70,9 +70,12 @@ ws_conn_start(struct worker *w, int fd, struct buf *early,
 	LIST_INIT(&c->ops);
 	/* What came behind the handshake may be more than one read. */
 	c->in = *early;
-	c->in.max = early->len + WS_FRAME_MAX + FRAME_OVERHEAD + WS_READ_MAX;
+	c->in.max = early->len + (resume ? RESUME_FRAME_MAX : WS_FRAME_MAX) +
+	    FRAME_OVERHEAD + WS_READ_MAX;
 	buf_init(early, early->max);
-	buf_init(&c->message, WS_FRAME_MAX);
+	buf_init(&c->message, resume ? RESUME_FRAME_MAX : WS_FRAME_MAX);
+	if (resume)
+		resume_wait(c);
 	conn_socket_options(fd);
 	c->user = users_get(w->users, who->tenant, who->user, who->user_len);
 	LIST_INSERT_HEAD(&c->user->conns, c, in_user);
@@ -158,7 +161,8 @@ ws_conn_attached(struct worker *w, uint64_t id, bool granted)
 		return;
 	}
 	conn_welcome(c);
-	feed_connect(c);
+	if (!resume_waiting(c))
+		feed_connect(c);
 	/* Frames may have come right behind the handshake. */
 	if (c->in.len > 0)
 		conn_input(c);
@@ -223,6 +227,7 @@ ws_conn_close(struct ws_conn *c, int code, const char *reason)
 	c->closing_s = ws_list_now_s();
 	ws_list_closing(c->w->ws);
 	feed_disconnect(c);
+	resume_free(c);
 	buf_free(&c->message);
 }
 
@@ -233,6 +238,7 @@ ws_conn_abort(struct ws_conn *c)
 		return;
 	if (c->state == WS_OPEN)
 		feed_disconnect(c);
+	resume_free(c);
 	c->state = WS_GONE;
 	ws_commands_cancel(c);
 	event_del(&c->read_ev);
@@ -353,7 +359,8 @@ conn_frames(struct ws_conn *c, uint8_t *p, size_t len)
 			break;
 		}
 		n = ws_frame_parse(&c->codec, p + done, len - done,
-		    WS_FRAME_MAX, &f, &need);
+		    resume_waiting(c) ? RESUME_FRAME_MAX : WS_FRAME_MAX, &f,
+		    &need);
 		if (n == 0)
 			break;
 		if (n < 0) {

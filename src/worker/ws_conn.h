@@ -19,6 +19,7 @@
 #include "ws_out.h"
 
 struct worker;
+struct resume;
 struct ws_op;
 
 /* Above this much unsent a connection gets no live frames; below the low
@@ -72,11 +73,13 @@ struct ws_conn {
 	uint64_t key;        /* API key it was opened with */
 	uint64_t list_n;     /* batch that its list of rooms shows */
 	uint64_t list_after; /* relist goes on after this room */
+	uint64_t list_last;  /* list_n of the last complete list */
 	uint32_t rate_limit;
 	struct user *user;
 	struct feed_queue feeds;  /* those not behind */
 	struct feed_queue behind; /* those to be paged, in turns */
 	struct ws_ops ops;
+	struct resume *resume; /* until sync.complete */
 	struct ws_out out;
 	struct buf in;      /* an incomplete frame */
 	struct buf message; /* fragments of an unfinished message */

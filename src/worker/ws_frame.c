@@ -181,6 +181,19 @@ ws_frame_header(uint8_t out[WS_HEADER_MAX], enum ws_opcode opcode, uint64_t len)
 	return WS_HEADER_MAX;
 }
 
+size_t
+ws_frame_header_len(const uint8_t *frame)
+{
+	switch (frame[1]) {
+	case 127:
+		return 10;
+	case 126:
+		return 4;
+	default:
+		return 2;
+	}
+}
+
 int
 ws_close_parse(const uint8_t *payload, size_t len)
 {

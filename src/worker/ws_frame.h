@@ -67,6 +67,9 @@ long ws_frame_parse(struct ws_codec *c, uint8_t *p, size_t len,
 size_t ws_frame_header(uint8_t out[WS_HEADER_MAX], enum ws_opcode opcode,
     uint64_t len);
 
+/* Length of the header at the front of such a frame. */
+size_t ws_frame_header_len(const uint8_t *frame);
+
 /*
  * Reads the payload of a close frame: the code to answer with.  No payload =
  * 1005; a bad code or one byte = 1002; a reason that is not UTF-8 = 1007.

@@ -260,6 +260,7 @@ list_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	l->tick_s++;
+	feeder_tick(l->w->feeder);
 	TAILQ_FOREACH(c, &l->bucket[l->tick_s % TICK_BUCKETS], in_tick)
 		list_check(l, c, now);
 	if (l->closing == 0)
