@@ -25,21 +25,6 @@
 #define START_PATIENCE_MS 50
 #define USUAL_PATIENCE_MS 100
 
-/* The writer before may have been killed while it synced what it had copied
- * into the database, and the wal-index, which the workers keep alive, says
- * that it was copied. */
-static int
-database_sync(struct store *s)
-{
-	sqlite3_file *f = NULL;
-	int rc;
-
-	rc = sqlite3_file_control(s->db, "main", SQLITE_FCNTL_FILE_POINTER, &f);
-	if (rc != SQLITE_OK || f == NULL || f->pMethods == NULL)
-		return -1;
-	return f->pMethods->xSync(f, SQLITE_SYNC_NORMAL) == SQLITE_OK ? 0 : -1;
-}
-
 /* Syncs the WAL file itself.  Nobody holds locks on that file. */
 static int
 wal_sync(struct store *s)
@@ -92,11 +77,6 @@ checkpoint(struct store *s, int mode)
 int
 store_checkpoint_start(struct store *s, char *err, size_t errsize)
 {
-	if (database_sync(s) == -1) {
-		(void)snprintf(err, errsize, "cannot sync database %s",
-		    s->path);
-		return -1;
-	}
 	(void)sqlite3_busy_timeout(s->db, START_PATIENCE_MS);
 	if (checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE) == -1) {
 		(void)checkpoint(s, SQLITE_CHECKPOINT_PASSIVE);
@@ -118,15 +98,12 @@ store_maintain(struct store *s)
 {
 	uint64_t now;
 
-	(void)store_sync_settle(false);
 	if (s->wal_frames < s->wal_tried + PASSIVE_FRAMES &&
 	    s->wal_frames < RESTART_FRAMES)
 		return;
 	if (s->wal_frames < RESTART_FRAMES) {
 		s->wal_tried = s->wal_frames;
-		store_sync_background(true);
 		(void)checkpoint(s, SQLITE_CHECKPOINT_PASSIVE);
-		store_sync_background(false);
 		return;
 	}
 	now = clock_mono_ms();

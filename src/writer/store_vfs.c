@@ -215,12 +215,8 @@ vfs_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, int *out)
 	int rc;
 
 	(void)v;
-	if ((flags & SQLITE_OPEN_WAL) == 0) {
-		rc = vfs_below->xOpen(vfs_below, name, f, flags, out);
-		if (rc == SQLITE_OK && (flags & SQLITE_OPEN_MAIN_DB) != 0)
-			store_sync_attach(f);
-		return rc;
-	}
+	if ((flags & SQLITE_OPEN_WAL) == 0)
+		return vfs_below->xOpen(vfs_below, name, f, flags, out);
 	memset(w, 0, sizeof(*w));
 	real->pMethods = NULL;
 	rc = vfs_below->xOpen(vfs_below, name, real, flags, out);

@@ -23,9 +23,6 @@ static int good_writes;
 static const sqlite3_io_methods *
 real_of(const sqlite3_file *f)
 {
-	/* The store puts its own methods over the database's. */
-	if (f->pMethods != &methods[0] && f->pMethods != &methods[1])
-		return real[1];
 	return real[f->pMethods - methods];
 }
 
