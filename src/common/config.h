@@ -34,6 +34,7 @@ struct config {
 	uint64_t drain_timeout_ms;   /* SHUTDOWN_DRAIN_TIMEOUT, 10s */
 	unsigned retry_max_attempts; /* RETRY_MAX_ATTEMPTS */
 	uint64_t retry_interval_ms;  /* RETRY_INTERVAL */
+	uint64_t presence_grace_ms;  /* PRESENCE_GRACE, 5s */
 	bool check_only;             /* -t */
 };
 

@@ -301,6 +301,16 @@ parse_retry_interval(struct config_value *v)
 	return 0;
 }
 
+static int
+parse_presence_grace(struct config_value *v)
+{
+	uint64_t *ms = &v->config->presence_grace_ms;
+
+	if (duration_parse(v->text, ms) == -1 || *ms > HOUR_MS)
+		return -1;
+	return 0;
+}
+
 const struct config_setting config_settings[CONFIG_SETTINGS] = {
 	[SETTING_LISTEN_ADDR] = { "LISTEN_ADDR", 'l', ":8080",
 	    "it must be host:port, :port or [IPv6]:port with a port of 1 to"
@@ -335,4 +345,7 @@ const struct config_setting config_settings[CONFIG_SETTINGS] = {
 	[SETTING_RETRY_INTERVAL] = { "RETRY_INTERVAL", 0, "30s",
 	    "it must be a duration like 30s, above 0 and at most 24h", false,
 	    parse_retry_interval },
+	[SETTING_PRESENCE_GRACE] = { "PRESENCE_GRACE", 0, "5s",
+	    "it must be a duration like 5s or 500ms, at most 1h", false,
+	    parse_presence_grace },
 };

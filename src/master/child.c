@@ -28,6 +28,7 @@
 #include "listen.h"
 #include "master.h"
 #include "relay.h"
+#include "relay_presence.h"
 #include "spawn.h"
 
 #define CHILD_SETTLED_MS 500
@@ -115,6 +116,8 @@ child_hello(struct child *c, const struct wire_record *rec)
 	     i++)
 		if (m->workers[i]->state >= CHILD_LIVE)
 			relay_peers(c, m->workers[i]);
+	if (c->role == ROLE_WORKER)
+		relay_greet(c);
 	return 0;
 }
 

@@ -31,6 +31,7 @@
 #include "notify.h"
 #include "presence.h"
 #include "relay.h"
+#include "relay_presence.h"
 #include "signals.h"
 #include "spawn.h"
 
@@ -202,7 +203,8 @@ master_setup(struct master *m)
 	const struct timeval tick = { MASTER_TICK_MS / 1000, 0 };
 
 	m->hub = hub_new();
-	m->presence = presence_new(relay_presence, m);
+	m->presence = presence_new(relay_presence, m,
+	    m->config->presence_grace_ms);
 	m->writer = child_new(m, ROLE_WRITER, 0);
 	m->workers = mem_alloc(m->config->workers * sizeof(struct child *));
 	for (unsigned i = 0; i < m->config->workers; i++)
@@ -229,6 +231,8 @@ master_free(struct master *m)
 		event_free(m->tick);
 	if (m->limit != NULL)
 		event_free(m->limit);
+	if (m->presence_timer != NULL)
+		event_free(m->presence_timer);
 	presence_free(m->presence);
 	hub_free(m->hub);
 	listeners_free(m->listeners);

@@ -40,6 +40,7 @@ struct master {
 	struct listeners *listeners;
 	struct hub *hub;
 	struct presence *presence;
+	struct event *presence_timer; /* made when first needed */
 	struct control *control;
 	struct signals *signals;
 	struct child *writer;

@@ -10,5 +10,6 @@ master_sources = \
 	src/master/notify.c src/master/notify.h \
 	src/master/presence.c src/master/presence.h \
 	src/master/relay.c src/master/relay.h \
+	src/master/relay_presence.c src/master/relay_presence.h \
 	src/master/signals.c src/master/signals.h \
 	src/master/spawn.c src/master/spawn.h

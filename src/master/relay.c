@@ -16,11 +16,10 @@
 #include "../common/link.h"
 #include "../common/log.h"
 #include "../common/page.h"
-#include "../common/utf8.h"
 #include "child.h"
 #include "hub.h"
 #include "master.h"
-#include "presence.h"
+#include "relay_presence.h"
 
 /* Kept free for records that are no events. */
 #define RELAY_RESERVE (256U * 1024)
@@ -141,43 +140,6 @@ relay_interest(struct child *from, const struct wire_record *rec)
 	return 0;
 }
 
-static int
-relay_attach(struct child *from, const struct wire_record *rec)
-{
-	struct master *m = from->m;
-	struct rec_attached answer;
-	struct rec_attach r;
-	struct buf *out;
-
-	if (from->role != ROLE_WORKER || rec_attach_get(rec, &r) == -1 ||
-	    r.user.len == 0 || r.user.len > USER_ID_MAX)
-		return -1;
-	answer.conn = r.conn;
-	answer.granted = presence_attach(m->presence, from->slot, r.tenant,
-	    r.user, m->config->ws_max_per_user);
-	if ((out = relay_out(from)) != NULL) {
-		(void)rec_attached_put(out, &answer);
-		relay_push(from);
-	}
-	return 0;
-}
-
-static int
-relay_detach(struct child *from, const struct wire_record *rec)
-{
-	struct rec_attach r;
-
-	if (from->role != ROLE_WORKER || rec_detach_get(rec, &r) == -1 ||
-	    r.user.len == 0 || r.user.len > USER_ID_MAX)
-		return -1;
-	if (presence_detach(from->m->presence, from->slot, r.tenant, r.user) ==
-	    -1)
-		log_error("detach of a connection that was not attached",
-		    "slot=%u conn=%llu", from->slot,
-		    (unsigned long long)r.conn);
-	return 0;
-}
-
 int
 relay_record(struct child *from, const struct wire_record *rec)
 {
@@ -210,20 +172,9 @@ relay_idle(struct child *c)
 }
 
 void
-relay_presence(uint64_t key, unsigned slot, bool present, void *arg)
-{
-	struct master *m = arg;
-
-	if (present)
-		hub_add(m->hub, key, slot, HUB_USER);
-	else
-		hub_del(m->hub, key, slot, HUB_USER);
-}
-
-void
 relay_forget(struct child *worker)
 {
-	presence_drop(worker->m->presence, worker->slot);
+	relay_presence_drop(worker);
 	hub_drop(worker->m->hub, worker->slot);
 }
 

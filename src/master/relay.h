@@ -33,8 +33,6 @@ void relay_lost(struct child *to);
 
 /* The worker is gone: takes its interest and its users away. */
 void relay_forget(struct child *worker);
-/* The hub's side of presence: a presence_cb, arg = struct master. */
-void relay_presence(uint64_t key, unsigned slot, bool present, void *arg);
 
 /* Makes the direct link between writer and worker, both live. */
 void relay_peers(struct child *writer, struct child *worker);

@@ -177,6 +177,7 @@ bus_record(struct link *l, const struct wire_record *rec, void *arg)
 	struct bus *b = arg;
 	struct worker *w = b->w;
 	struct rec_attached attached;
+	struct rec_presence presence;
 	uint64_t v;
 
 	(void)l;
@@ -205,6 +206,10 @@ bus_record(struct link *l, const struct wire_record *rec, void *arg)
 		ws_list_lost(w->ws);
 		ws_list_recheck(w->ws, 0);
 		return 0;
+	case REC_PRESENCE_RESET:
+		return rec_empty_get(rec);
+	case REC_PRESENCE:
+		return rec_presence_get(rec, &presence);
 	case REC_DRAIN:
 		if (rec_drain_get(rec, &v) == -1)
 			return -1;

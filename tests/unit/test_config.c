@@ -22,7 +22,7 @@
 static const char *const names[] = { "LISTEN_ADDR", "DATABASE_DSN", "LOG_LEVEL",
 	"WORKERS", "DEFAULT_RATE_LIMIT", "MASTER_API_KEY", "ALLOWED_ORIGINS",
 	"WS_MAX_CONNECTIONS_PER_USER", "SHUTDOWN_DRAIN_TIMEOUT",
-	"RETRY_MAX_ATTEMPTS", "RETRY_INTERVAL" };
+	"RETRY_MAX_ATTEMPTS", "RETRY_INTERVAL", "PRESENCE_GRACE" };
 
 static struct config c;
 static enum config_action action;
@@ -161,6 +161,7 @@ test_defaults(void **state)
 	assert_int_equal(c.drain_timeout_ms, 10000);
 	assert_int_equal(c.retry_max_attempts, 5);
 	assert_int_equal(c.retry_interval_ms, 30000);
+	assert_int_equal(c.presence_grace_ms, 5000);
 	assert_false(c.check_only);
 	assert_true(logged("ALLOWED_ORIGINS is not set"));
 }
@@ -239,6 +240,7 @@ test_environment(void **state)
 	setenv("SHUTDOWN_DRAIN_TIMEOUT", "1m30s", 1);
 	setenv("RETRY_MAX_ATTEMPTS", "1", 1);
 	setenv("RETRY_INTERVAL", "250ms", 1);
+	setenv("PRESENCE_GRACE", "750ms", 1);
 	setenv("DEFAULT_RATE_LIMIT", "0", 1);
 	setenv("SOME_OTHER_SETTING", "x", 1);
 	assert_int_equal(load(""), 0);
@@ -252,6 +254,7 @@ test_environment(void **state)
 	assert_int_equal(c.drain_timeout_ms, 90000);
 	assert_int_equal(c.retry_max_attempts, 1);
 	assert_int_equal(c.retry_interval_ms, 250);
+	assert_int_equal(c.presence_grace_ms, 750);
 	assert_int_equal(c.rate_limit, 0);
 	assert_false(logged("ALLOWED_ORIGINS"));
 	assert_false(logged("MASTER_API_KEY"));
@@ -354,6 +357,7 @@ test_bad_values(void **state)
 		{ "SHUTDOWN_DRAIN_TIMEOUT", { "10", "-1s", "2h", "soon" } },
 		{ "RETRY_MAX_ATTEMPTS", { "0", "101" } },
 		{ "RETRY_INTERVAL", { "0", "0s", "30", "25h" } },
+		{ "PRESENCE_GRACE", { "5", "-1s", "61m", "soon" } },
 	};
 	const char *name, *value;
 	char source[100], shown[100];

@@ -18,6 +18,7 @@
 #define BIT(n) (UINT64_C(1) << (n))
 #define USERS 400
 #define SLOTS 5
+#define GRACE 5000
 
 struct fixture {
 	struct presence *p;
@@ -46,7 +47,7 @@ setup(void **state)
 
 	assert_non_null(f);
 	f->hub = hub_new();
-	f->p = presence_new(on_change, f);
+	f->p = presence_new(on_change, f, GRACE);
 	*state = f;
 	return 0;
 }
@@ -87,7 +88,7 @@ test_limit_over_all_workers(void **state)
 	assert_int_equal(presence_count(f->p, 1, alice), 5);
 	/* A refusal leaves no trace. */
 	assert_int_equal(workers_of(f, 1, "alice") >> 4 & 1, 0);
-	assert_int_equal(presence_detach(f->p, 2, 1, alice), 0);
+	assert_int_equal(presence_detach(f->p, 2, 1, alice, 0), 0);
 	assert_true(presence_attach(f->p, 4, 1, alice, 5));
 	assert_false(presence_attach(f->p, 4, 1, alice, 5));
 }
@@ -126,12 +127,12 @@ test_key_is_wanted_while_attached(void **state)
 	assert_true(presence_attach(f->p, 1, 9, bob, 5));
 	assert_true(presence_attach(f->p, 3, 9, bob, 5));
 	assert_true(workers_of(f, 9, "bob") == (BIT(1) | BIT(3)));
-	assert_int_equal(presence_detach(f->p, 1, 9, bob), 0);
+	assert_int_equal(presence_detach(f->p, 1, 9, bob, 0), 0);
 	assert_true(workers_of(f, 9, "bob") == (BIT(1) | BIT(3)));
-	assert_int_equal(presence_detach(f->p, 1, 9, bob), 0);
+	assert_int_equal(presence_detach(f->p, 1, 9, bob, 0), 0);
 	assert_true(workers_of(f, 9, "bob") == BIT(3));
-	assert_int_equal(presence_detach(f->p, 1, 9, bob), -1);
-	assert_int_equal(presence_detach(f->p, 3, 9, bob), 0);
+	assert_int_equal(presence_detach(f->p, 1, 9, bob, 0), -1);
+	assert_int_equal(presence_detach(f->p, 3, 9, bob, 0), 0);
 	assert_int_equal(hub_keys(f->hub), 0);
 	assert_int_equal(presence_total(f->p), 0);
 }
@@ -147,7 +148,7 @@ test_dead_worker_is_subtracted(void **state)
 	for (int i = 0; i < 2; i++)
 		assert_true(presence_attach(f->p, 1, 1, eve, 5));
 	assert_false(presence_attach(f->p, 1, 1, eve, 5));
-	presence_drop(f->p, 0);
+	presence_drop(f->p, 0, 0);
 	assert_int_equal(presence_count(f->p, 1, eve), 2);
 	assert_true(workers_of(f, 1, "eve") == BIT(1));
 	for (int i = 0; i < 3; i++)
@@ -172,7 +173,7 @@ test_against_a_model(void **state)
 		for (int s = 0; s < SLOTS; s++)
 			sum += model[u][s];
 		if (rand_r(&seed) % 9000 == 0) {
-			presence_drop(f->p, slot);
+			presence_drop(f->p, slot, 0);
 			for (u = 0; u < USERS; u++) {
 				total -= model[u][slot];
 				model[u][slot] = 0;
@@ -185,7 +186,7 @@ test_against_a_model(void **state)
 			model[u][slot] += ok;
 			total += ok;
 		} else {
-			int rc = presence_detach(f->p, slot, u % 2, user(name));
+			int rc = presence_detach(f->p, slot, u % 2, user(name), 0);
 
 			assert_int_equal(rc, model[u][slot] > 0 ? 0 : -1);
 			model[u][slot] -= rc == 0;
@@ -202,7 +203,7 @@ test_against_a_model(void **state)
 			    model[u][s] > 0);
 	}
 	for (unsigned s = 0; s < SLOTS; s++)
-		presence_drop(f->p, s);
+		presence_drop(f->p, s, 0);
 	assert_int_equal(hub_keys(f->hub), 0);
 }
 

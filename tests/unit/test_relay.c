@@ -25,9 +25,11 @@
 #include "master/master.h"
 #include "master/presence.h"
 #include "master/relay.h"
+#include "master/relay_presence.h"
 
 #define WORKERS 3
-#define SEEN_MAX 100000
+#define SEEN_MAX 250000
+#define GRACE_MS 50
 
 /* The far end of a child's bus. */
 struct far {
@@ -122,7 +124,7 @@ setup(void **state)
 	f->m.page = page_create(&f->m.page_fd);
 	assert_non_null(f->m.page);
 	f->m.hub = hub_new();
-	f->m.presence = presence_new(relay_presence, &f->m);
+	f->m.presence = presence_new(relay_presence, &f->m, GRACE_MS);
 	for (unsigned i = 0; i <= WORKERS; i++) {
 		struct child *c = child_new(&f->m,
 		    i < WORKERS ? ROLE_WORKER : ROLE_WRITER, i % WORKERS);
@@ -153,6 +155,8 @@ teardown(void **state)
 		link_free(f->far[i].link);
 		child_free(f->children[i]);
 	}
+	if (f->m.presence_timer != NULL)
+		event_free(f->m.presence_timer);
 	presence_free(f->m.presence);
 	hub_free(f->m.hub);
 	page_detach(f->m.page);
