@@ -41,7 +41,8 @@ common_sources += \
 	src/common/ids.c src/common/ids.h \
 	src/common/key.c src/common/key.h \
 	src/common/message.c src/common/message.h \
-	src/common/outcome.c src/common/outcome.h
+	src/common/outcome.c src/common/outcome.h \
+	src/common/room_text.c src/common/room_text.h
 
 # The process.
 common_sources += \

@@ -431,8 +431,8 @@ int rec_op_room_delete_get(const struct wire_record *w,
     struct rec_op_room_delete *r);
 
 /* Retention: messages below first_seq are gone at once, their rows in pieces
- * afterwards.  Never beyond the head; a lower first_seq than the room's
- * changes nothing. */
+ * afterwards.  head + 1 at most, then none is left; no more than the room's
+ * own first_seq changes nothing.  h.tenant 0 = a room of any tenant. */
 struct rec_op_room_trim {
 	struct op_head h;
 	uint64_t first_seq;
@@ -489,7 +489,8 @@ int rec_op_head_get(const struct wire_record *w, struct op_head *h);
  *   ROOM_CREATE   room, text = token; REPEATED = the dm that was there
  *   MEMBERS_ADD, MEMBER_REMOVE, ROOM_UPDATE, ROOM_DELETE   room
  *   MESSAGE_EDIT, MESSAGE_DELETE room, seq; REPEATED = it was so already
- *   ROOM_TRIM     room, seq = first_seq as it now stands
+ *   ROOM_TRIM     room, seq = first_seq as it now stands; REPEATED = it was
+ *                 so already
  *   TENANT_CREATE room = tenant's internal id, ms, text = public id
  *   KEY_ADD       text = JSON {"key_id"}
  *   admin reads   text = JSON

@@ -108,14 +108,22 @@ control_send(struct control_client *t)
 	buf_free(&t->record);
 }
 
+/* What is the operator's; all else comes from workers. */
+static bool
+control_takes(uint8_t type)
+{
+	return (type >= REC_OP_TENANT_CREATE && type <= REC_OP_KEY_LIST) ||
+	    type == REC_OP_ROOM_TRIM;
+}
+
 static int
 control_record(struct link *l, const struct wire_record *rec, void *arg)
 {
 	struct control_client *t = arg;
 	struct op_head h;
 
-	if (rec->type < REC_OP_TENANT_CREATE || rec->type > REC_OP_KEY_LIST ||
-	    rec->whole_len > CONTROL_OP_MAX || rec_op_head_get(rec, &h) == -1)
+	if (!control_takes(rec->type) || rec->whole_len > CONTROL_OP_MAX ||
+	    rec_op_head_get(rec, &h) == -1)
 		return -1;
 	t->op = h.op;
 	buf_clear(&t->record);

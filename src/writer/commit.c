@@ -34,6 +34,10 @@
 #define WINDOW_MAX 65536
 /* Memory that a burst made large is given back above this. */
 #define KEEP_BYTES (1024U * 1024)
+/* Removal in pieces: its share of a busy writer's time, and the pause after
+ * a failure. */
+#define SWEEP_SHARE 9
+#define SWEEP_RETRY_NS UINT64_C(1000000000)
 /* What a worker may leave unread of its replies. */
 #define REPLIES_MAX (32U * 1024 * 1024)
 
@@ -55,6 +59,8 @@ struct commit {
 	struct link *bus;
 	struct event *turn;
 	struct event *probe; /* pending while the database refuses writes */
+	struct event *sweep; /* pending while something is to be removed */
+	bool busy;           /* a batch since the last piece */
 	struct queue *queue;
 	LIST_HEAD(, peer) peers;
 	bool paused;
@@ -68,6 +74,8 @@ struct commit {
 
 static void commit_on_turn(evutil_socket_t fd, short what, void *arg);
 static void commit_on_probe(evutil_socket_t fd, short what, void *arg);
+static void commit_on_sweep(evutil_socket_t fd, short what, void *arg);
+static void commit_sweep(struct commit *c, uint64_t pause_ns);
 
 struct commit *
 commit_new(struct event_base *base, struct store *store, struct page *page,
@@ -86,9 +94,11 @@ commit_new(struct event_base *base, struct store *store, struct page *page,
 	buf_init(&c->control, REPLIES_MAX);
 	c->turn = event_new(base, -1, 0, commit_on_turn, c);
 	c->probe = event_new(base, -1, EV_PERSIST, commit_on_probe, c);
-	if (c->turn == NULL || c->probe == NULL)
+	c->sweep = event_new(base, -1, 0, commit_on_sweep, c);
+	if (c->turn == NULL || c->probe == NULL || c->sweep == NULL)
 		abort();
 	atomic_store(&page->db_writable, 1);
+	commit_sweep(c, 0);
 	return c;
 }
 
@@ -113,6 +123,7 @@ commit_free(struct commit *c)
 	queue_free(c->queue);
 	event_free(c->turn);
 	event_free(c->probe);
+	event_free(c->sweep);
 	buf_free(&c->events);
 	buf_free(&c->reply);
 	buf_free(&c->control);
@@ -473,6 +484,42 @@ commit_batch(struct commit *c)
 		commit_set_writable(c, result == STORE_OK);
 	store_maintain(c->store);
 	commit_count(c, operations);
+	c->busy = true;
+	commit_sweep(c, 0);
+}
+
+/* The next piece of what is to be removed, after a pause. */
+static void
+commit_sweep(struct commit *c, uint64_t pause_ns)
+{
+	struct timeval tv = { (time_t)(pause_ns / 1000000000),
+		(suseconds_t)(pause_ns / 1000 % 1000000) };
+
+	if (store_sweep_pending(c->store) &&
+	    !event_pending(c->sweep, EV_TIMEOUT, NULL))
+		event_add(c->sweep, &tv);
+}
+
+/* While there is other work a tenth of the time is for this. */
+static void
+commit_on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	struct commit *c = arg;
+	uint64_t began = clock_mono_ns(), pause = 0;
+	enum store_result result = store_sweep(c->store);
+
+	(void)fd;
+	(void)what;
+	if (result == STORE_FATAL)
+		commit_fatal();
+	if (result == STORE_REFUSED)
+		pause = SWEEP_RETRY_NS;
+	else
+		store_maintain(c->store);
+	if (c->busy && pause == 0)
+		pause = SWEEP_SHARE * (clock_mono_ns() - began);
+	c->busy = false;
+	commit_sweep(c, pause);
 }
 
 static void

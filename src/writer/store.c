@@ -41,6 +41,11 @@ static const struct {
 	OP(REC_OP_KEY_REVOKE) = { store_key_revoke, false, false },
 	OP(REC_OP_KEY_LIST) = { store_key_list, false, false },
 	OP(REC_OP_KEY_USED) = { store_key_used, false, false },
+	OP(REC_OP_MESSAGE_EDIT) = { store_message_edit, true, false },
+	OP(REC_OP_MESSAGE_DELETE) = { store_message_delete, true, false },
+	OP(REC_OP_ROOM_UPDATE) = { store_room_update, true, false },
+	OP(REC_OP_ROOM_DELETE) = { store_room_delete, true, true },
+	OP(REC_OP_ROOM_TRIM) = { store_room_trim, false, false },
 #undef OP
 };
 
@@ -143,6 +148,7 @@ store_open(const struct dsn *dsn, char *err, size_t errsize)
 	(void)sqlite3_busy_timeout(s->db, (int)dsn->busy_timeout_ms);
 	if (store_pragmas(s, err, errsize) == -1 ||
 	    store_migrate(s, err, errsize) == -1 || store_load(s) == -1 ||
+	    store_sweep_start(s) == -1 ||
 	    store_checkpoint_start(s, err, errsize) == -1)
 		goto fail;
 	return s;
@@ -420,11 +426,8 @@ store_finish(struct store *s, bool *deleted)
 	return 0;
 }
 
-/*
- * A COMMIT that failed: these codes come from before the sync, after all
- * others nobody can say what is on disk.
- */
-static bool
+/* These codes come from before the sync. */
+bool
 store_commit_refused(int err)
 {
 	return err == SQLITE_IOERR_WRITE || (err & 0xff) == SQLITE_FULL ||

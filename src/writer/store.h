@@ -75,6 +75,14 @@ void store_forget_absent(struct store *s);
 
 /* Between batches: checkpoints by the rules of doc/architecture.md. */
 void store_maintain(struct store *s);
+/*
+ * Between batches: removes some of what is deleted, for about 2 ms and a
+ * commit.  STORE_REFUSED: try again later.
+ */
+enum store_result store_sweep(struct store *s)
+    __attribute__((warn_unused_result));
+/* There may be something to remove. */
+bool store_sweep_pending(const struct store *s);
 /* Bytes in the WAL. */
 uint64_t store_wal_bytes(const struct store *s);
 /* Checkpoints run so far. */

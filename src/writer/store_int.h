@@ -34,15 +34,28 @@ enum store_sql {
 	SQL_ROOM_BY_TOKEN,
 	SQL_ROOM_BY_DM_KEY,
 	SQL_ROOM_INSERT,
+	SQL_ROOM_TEXTS,
+	SQL_ROOM_UPDATE,
+	SQL_ROOM_DELETE,
 	SQL_HEAD_INSERT,
 	SQL_HEAD_UPDATE,
+	SQL_HEAD_DELETE,
 	SQL_MEMBER,
 	SQL_MEMBER_INSERT,
 	SQL_MEMBER_ROLE,
 	SQL_MEMBER_ACK,
 	SQL_MEMBER_DELETE,
+	SQL_MESSAGE,
 	SQL_MESSAGE_INSERT,
 	SQL_MESSAGE_BY_CLIENT_ID,
+	SQL_MESSAGE_EDIT,
+	SQL_MESSAGE_DELETE,
+	SQL_MESSAGE_REMOVE,
+	SQL_SWEEP_NOTE,
+	SQL_SWEEP_NEXT,
+	SQL_SWEEP_MEMBERS,
+	SQL_SWEEP_MESSAGES,
+	SQL_SWEEP_DONE,
 	SQL_TENANT,
 	SQL_TENANT_BY_PUBLIC_ID,
 	SQL_TENANT_INSERT,
@@ -67,6 +80,7 @@ struct room {
 	uint32_t members;
 	uint8_t type; /* enum room_type */
 	bool dirty;   /* its room_head is written at the commit */
+	bool deleted; /* not to be found any more */
 	char token[ID_TOKEN_SIZE];
 };
 
@@ -106,6 +120,7 @@ struct store {
 	unsigned messages;  /* messages in the last committed one */
 	bool active;        /* between store_begin and its end */
 	bool changed;       /* the batch has something to commit */
+	bool sweep;         /* the table sweep may have rows */
 	struct rooms_cache rooms;
 	struct member_slot *members; /* MEMBER_CACHE_SLOTS */
 	struct tenant_entry tenants[TENANT_CACHE_SLOTS];
@@ -138,13 +153,17 @@ struct op_ctx {
  */
 typedef int store_op_fn(struct store *s, const struct wire_record *op,
     struct op_ctx *ctx);
-store_op_fn store_send, store_ack, store_room_create, store_members_add,
-    store_member_remove, store_tenant_create, store_tenant_list,
-    store_tenant_show, store_key_add, store_key_revoke, store_key_list,
-    store_key_used;
+store_op_fn store_send, store_ack, store_message_edit, store_message_delete,
+    store_room_create, store_room_update, store_room_delete, store_room_trim,
+    store_members_add, store_member_remove, store_tenant_create,
+    store_tenant_list, store_tenant_show, store_key_add, store_key_revoke,
+    store_key_list, store_key_used;
 
 /* Sets the outcome of a refusal; returns 0 for the caller to return. */
 int store_refuse(struct op_ctx *ctx, enum outcome o);
+/* A COMMIT failed with this code: true when nothing of it is on disk, false
+ * when nobody can say. */
+bool store_commit_refused(int err);
 
 static inline bool
 str_same(struct str a, struct str b)
@@ -177,6 +196,8 @@ void sql_finalize(struct store *s);
  */
 int store_room_get(struct store *s, uint64_t tenant, struct str token,
     struct room **out);
+/* The same of any tenant. */
+int store_room_find(struct store *s, struct str token, struct room **out);
 /* Its head is to be written at the commit. */
 void store_room_dirty(struct store *s, struct room *r);
 /* Writes the heads of all rooms that changed. */
@@ -211,6 +232,14 @@ void store_member_event(struct store *s, struct op_ctx *ctx,
 /* OUTCOME_OK, TENANT_NOT_FOUND or TENANT_DISABLED; -1 failed. */
 int store_tenant_check(struct store *s, uint64_t tenant);
 void store_tenants_reset(struct store *s);
+
+/* ---- store_sweep.c ---- */
+/* To be removed in pieces: all of a room that is deleted; the messages below
+ * a seq.  0, -1 failed. */
+int store_sweep_room(struct store *s, uint64_t room);
+int store_sweep_below(struct store *s, uint64_t room, uint64_t below);
+/* At the start: is something left?  -1 failed. */
+int store_sweep_start(struct store *s);
 
 /* ---- store_vfs.c ---- */
 /* The name of the VFS to open the database with; NULL = SQLite's own. */

@@ -9,15 +9,29 @@
 #include "../common/message.h"
 #include "store_int.h"
 
+static int
+message_remove(struct store *s, const struct room *r, uint64_t seq)
+{
+	sqlite3_stmt *st = sql_get(s, SQL_MESSAGE_REMOVE);
+
+	if (st == NULL)
+		return -1;
+	sql_bind_u64(st, 1, r->id);
+	sql_bind_u64(st, 2, seq);
+	return sql_step(s, st) == 0 ? 0 : -1;
+}
+
 /*
  * The sender's message with that client_msg_id was there already: the same
- * one is answered again, another one refused.
+ * one is answered again, another one refused.  1 when it was one that is
+ * trimmed and only waits to be swept: it is gone now, insert again.
  */
 static int
 message_repeated(struct store *s, const struct room *r,
     const struct rec_op_send *op, struct op_ctx *ctx)
 {
 	sqlite3_stmt *st = sql_get(s, SQL_MESSAGE_BY_CLIENT_ID);
+	uint64_t seq;
 	bool same;
 	int rc;
 
@@ -35,6 +49,11 @@ message_repeated(struct store *s, const struct room *r,
 		    (unsigned long long)r->last_seq + 1);
 		return store_refuse(ctx, OUTCOME_INTERNAL);
 	}
+	seq = (uint64_t)sqlite3_column_int64(st, 0);
+	if (seq < r->first_seq) {
+		(void)sqlite3_reset(st);
+		return message_remove(s, r, seq) == -1 ? -1 : 1;
+	}
 	same = sqlite3_column_bytes(st, 2) == CONTENT_HASH_SIZE &&
 	    memcmp(sqlite3_column_blob(st, 2), op->hash, CONTENT_HASH_SIZE) ==
 		0;
@@ -42,7 +61,7 @@ message_repeated(struct store *s, const struct room *r,
 				    OUTCOME_CLIENT_MSG_CONFLICT;
 	if (same) {
 		ctx->reply.room = r->id;
-		ctx->reply.seq = (uint64_t)sqlite3_column_int64(st, 0);
+		ctx->reply.seq = seq;
 		ctx->reply.ms = (uint64_t)sqlite3_column_int64(st, 1);
 	}
 	(void)sqlite3_reset(st);
@@ -128,9 +147,11 @@ store_send(struct store *s, const struct wire_record *rec, struct op_ctx *ctx)
 		return rc == 0 ? store_refuse(ctx, OUTCOME_NOT_MEMBER) : -1;
 	if (r->last_seq >= ID_SEQ_MAX)
 		return store_refuse(ctx, OUTCOME_INTERNAL);
-	rc = message_insert(s, r, r->last_seq + 1, &op);
-	if (rc != 0)
-		return rc == 1 ? message_repeated(s, r, &op, ctx) : -1;
+	while ((rc = message_insert(s, r, r->last_seq + 1, &op)) == 1)
+		if ((rc = message_repeated(s, r, &op, ctx)) != 1)
+			return rc;
+	if (rc == -1)
+		return -1;
 	r->last_seq++;
 	r->activity = (s->n + 1) * 1024 + s->index++;
 	store_room_dirty(s, r);

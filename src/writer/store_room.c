@@ -83,8 +83,7 @@ store_rooms_trim(struct store *s)
 }
 
 int
-store_room_get(struct store *s, uint64_t tenant, struct str token,
-    struct room **out)
+store_room_find(struct store *s, struct str token, struct room **out)
 {
 	struct rooms_cache *c = &s->rooms;
 	struct room *r = NULL;
@@ -117,10 +116,19 @@ store_room_get(struct store *s, uint64_t tenant, struct str token,
 		r->members = (uint32_t)sqlite3_column_int64(st, 7);
 		(void)sqlite3_reset(st);
 	}
-	if (r->tenant != tenant)
+	if (r->deleted)
 		return 0;
 	*out = r;
 	return 1;
+}
+
+int
+store_room_get(struct store *s, uint64_t tenant, struct str token,
+    struct room **out)
+{
+	int rc = store_room_find(s, token, out);
+
+	return rc == 1 && (*out)->tenant != tenant ? 0 : rc;
 }
 
 void
@@ -150,6 +158,7 @@ store_rooms_flush(struct store *s)
 		sql_bind_u64(st, 3, r->rev);
 		sql_bind_u64(st, 4, r->activity);
 		sql_bind_u64(st, 5, r->members);
+		sql_bind_u64(st, 6, r->first_seq);
 		if (sql_step(s, st) != 0)
 			return -1;
 		s->rooms.dirty = r->dirty_next;

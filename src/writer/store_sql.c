@@ -29,12 +29,20 @@ static const char *const sql_text[SQL_COUNT] = {
 	[SQL_ROOM_INSERT] =
 	    "INSERT INTO room (tenant, token, type, name, metadata, dm_key,"
 	    " created_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[SQL_ROOM_TEXTS] = "SELECT name, metadata, dm_key, created_ms"
+			   " FROM room WHERE id = ?1",
+	[SQL_ROOM_UPDATE] = "UPDATE room SET changed_n = ?2,"
+			    " name = CASE WHEN ?3 THEN ?4 ELSE name END,"
+			    " metadata = CASE WHEN ?5 THEN ?6 ELSE metadata END"
+			    " WHERE id = ?1",
+	[SQL_ROOM_DELETE] = "DELETE FROM room WHERE id = ?1",
 	[SQL_HEAD_INSERT] =
 	    "INSERT INTO room_head (room, last_seq, first_seq, rev, activity,"
 	    " members) VALUES (?1, 0, 1, 0, ?2, ?3)",
 	[SQL_HEAD_UPDATE] =
 	    "UPDATE room_head SET last_seq = ?2, rev = ?3, activity = ?4,"
-	    " members = ?5 WHERE room = ?1",
+	    " members = ?5, first_seq = ?6 WHERE room = ?1",
+	[SQL_HEAD_DELETE] = "DELETE FROM room_head WHERE room = ?1",
 	[SQL_MEMBER] = "SELECT role, last_ack FROM member"
 		       " WHERE room = ?1 AND user = ?2",
 	[SQL_MEMBER_INSERT] =
@@ -46,6 +54,8 @@ static const char *const sql_text[SQL_COUNT] = {
 	    "UPDATE member SET last_ack = ?3 WHERE room = ?1 AND user = ?2",
 	[SQL_MEMBER_DELETE] =
 	    "DELETE FROM member WHERE room = ?1 AND user = ?2",
+	[SQL_MESSAGE] = "SELECT sender, content, created_ms, deleted_ms"
+			" FROM message WHERE room = ?1 AND seq = ?2",
 	[SQL_MESSAGE_INSERT] =
 	    "INSERT INTO message (room, seq, sender, content, meta,"
 	    " created_ms, client_msg_id, hash)"
@@ -54,6 +64,27 @@ static const char *const sql_text[SQL_COUNT] = {
 	    "SELECT seq, created_ms, hash"
 	    " FROM message INDEXED BY message_client"
 	    " WHERE room = ?1 AND sender = ?2 AND client_msg_id = ?3",
+	/* The hash stays: it is of the original. */
+	[SQL_MESSAGE_EDIT] = "UPDATE message SET rev = ?3, edited_ms = ?4,"
+			     " content = ?5 WHERE room = ?1 AND seq = ?2",
+	[SQL_MESSAGE_DELETE] =
+	    "UPDATE message SET rev = ?3, deleted_ms = ?4,"
+	    " content = NULL, meta = NULL WHERE room = ?1 AND seq = ?2",
+	[SQL_MESSAGE_REMOVE] =
+	    "DELETE FROM message WHERE room = ?1 AND seq = ?2",
+	[SQL_SWEEP_NOTE] =
+	    "INSERT INTO sweep (room, below) VALUES (?1, ?2)"
+	    " ON CONFLICT (room) DO UPDATE SET below = excluded.below",
+	[SQL_SWEEP_NEXT] = "SELECT room, below FROM sweep ORDER BY room"
+			   " LIMIT 1",
+	[SQL_SWEEP_MEMBERS] =
+	    "DELETE FROM member WHERE room = ?1 AND user IN"
+	    " (SELECT user FROM member WHERE room = ?1 LIMIT ?2)",
+	[SQL_SWEEP_MESSAGES] =
+	    "DELETE FROM message WHERE room = ?1 AND seq IN"
+	    " (SELECT seq FROM message WHERE room = ?1 AND seq < ?3"
+	    " ORDER BY seq LIMIT ?2)",
+	[SQL_SWEEP_DONE] = "DELETE FROM sweep WHERE room = ?1",
 	[SQL_TENANT] = "SELECT disabled FROM tenant WHERE id = ?1",
 	[SQL_TENANT_BY_PUBLIC_ID] =
 	    "SELECT id, public_id, name, created_ms, disabled, rate_limit"

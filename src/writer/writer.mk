@@ -11,11 +11,14 @@ writer_sources = \
 	src/writer/receipts.h \
 	src/writer/store.c \
 	src/writer/store.h \
+	src/writer/store_change.c \
 	src/writer/store_int.h \
 	src/writer/store_member.c \
 	src/writer/store_message.c \
 	src/writer/store_room.c \
+	src/writer/store_room_change.c \
 	src/writer/store_sql.c \
+	src/writer/store_sweep.c \
 	src/writer/store_tenant.c \
 	src/writer/store_vfs.c \
 	src/writer/writer.c \

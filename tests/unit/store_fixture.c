@@ -239,6 +239,76 @@ fixture_remove(struct fixture *f, const char *room, const char *actor,
 	return fixture_apply(f);
 }
 
+static enum outcome
+fixture_change(struct fixture *f, enum record_type type, const char *room,
+    const char *user, uint64_t seq, uint64_t ms, const char *content)
+{
+	struct rec_op_change op = { .h = fixture_head(f) };
+
+	op.seq = seq;
+	op.created_ms = ms;
+	op.room = str(room);
+	op.actor = str(user);
+	op.content = str(content);
+	assert_int_equal(rec_op_change_put(&f->rec, type, &op), 0);
+	return fixture_apply(f);
+}
+
+enum outcome
+fixture_edit(struct fixture *f, const char *room, const char *user,
+    uint64_t seq, uint64_t ms, const char *content)
+{
+	return fixture_change(f, REC_OP_MESSAGE_EDIT, room, user, seq, ms,
+	    content);
+}
+
+enum outcome
+fixture_delete(struct fixture *f, const char *room, const char *user,
+    uint64_t seq, uint64_t ms)
+{
+	return fixture_change(f, REC_OP_MESSAGE_DELETE, room, user, seq, ms,
+	    "");
+}
+
+enum outcome
+fixture_update(struct fixture *f, const char *room, const char *user,
+    const char *name, const char *metadata)
+{
+	struct rec_op_room_update op = { .h = fixture_head(f) };
+
+	op.has_name = name != NULL;
+	op.has_metadata = metadata != NULL;
+	op.room = str(room);
+	op.actor = str(user);
+	op.name = str(name == NULL ? "" : name);
+	op.metadata = str(metadata == NULL ? "" : metadata);
+	assert_int_equal(rec_op_room_update_put(&f->rec, &op), 0);
+	return fixture_apply(f);
+}
+
+enum outcome
+fixture_drop(struct fixture *f, const char *room, const char *user)
+{
+	struct rec_op_room_delete op = { .h = fixture_head(f) };
+
+	op.room = str(room);
+	op.actor = str(user);
+	assert_int_equal(rec_op_room_delete_put(&f->rec, &op), 0);
+	return fixture_apply(f);
+}
+
+enum outcome
+fixture_trim(struct fixture *f, const char *room, uint64_t first)
+{
+	struct rec_op_room_trim op = { .h = fixture_head(f) };
+
+	op.h.tenant = 0;
+	op.first_seq = first;
+	op.room = str(room);
+	assert_int_equal(rec_op_room_trim_put(&f->rec, &op), 0);
+	return fixture_apply(f);
+}
+
 int64_t
 fixture_query(struct fixture *f, const char *sql)
 {

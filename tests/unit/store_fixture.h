@@ -57,6 +57,18 @@ enum outcome fixture_add(struct fixture *f, const char *room, const char *actor,
 enum outcome fixture_remove(struct fixture *f, const char *room,
     const char *actor, const char *user);
 
+/* Changes of the message at seq; ms is its created_at. */
+enum outcome fixture_edit(struct fixture *f, const char *room, const char *user,
+    uint64_t seq, uint64_t ms, const char *content);
+enum outcome fixture_delete(struct fixture *f, const char *room,
+    const char *user, uint64_t seq, uint64_t ms);
+/* name and metadata: NULL = as it was. */
+enum outcome fixture_update(struct fixture *f, const char *room,
+    const char *user, const char *name, const char *metadata);
+enum outcome fixture_drop(struct fixture *f, const char *room,
+    const char *user);
+enum outcome fixture_trim(struct fixture *f, const char *room, uint64_t first);
+
 /* One number out of the database, by another connection. */
 int64_t fixture_query(struct fixture *f, const char *sql);
 /* How many events of that type (0 = any) the operations published since the

@@ -5,6 +5,7 @@ unit_d_programs = \
 	tests/unit/test_queue \
 	tests/unit/test_receipts \
 	tests/unit/test_store \
+	tests/unit/test_store_change \
 	tests/unit/test_store_faults \
 	tests/unit/test_store_open \
 	tests/unit/test_store_rooms
@@ -22,6 +23,10 @@ tests_unit_test_receipts_LDADD = $(unit_ldadd)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c $(store_fixture)
 tests_unit_test_store_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_store_LDADD = $(unit_ldadd)
+tests_unit_test_store_change_SOURCES = tests/unit/test_store_change.c \
+	$(store_fixture)
+tests_unit_test_store_change_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_store_change_LDADD = $(unit_ldadd)
 tests_unit_test_store_faults_SOURCES = tests/unit/test_store_faults.c \
 	$(store_fixture)
 tests_unit_test_store_faults_CPPFLAGS = $(unit_cppflags)

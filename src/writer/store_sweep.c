@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Removal in pieces: rows of deleted rooms and of trimmed messages, which
+ * nobody can reach any more.  Runs in the writer between batches, each piece
+ * a short transaction of its own.  Announces nothing and answers nobody.
+ */
+#include "../common/clock.h"
+#include "../common/log.h"
+#include "store_int.h"
+
+/* A piece ends after this long; its commit comes on top. */
+#define PIECE_NS (2U * 1000 * 1000)
+/* Rows between two looks at the clock: they may be of 32 KiB each. */
+#define CHUNK_ROWS 16
+
+static int
+sweep_note(struct store *s, uint64_t room, const uint64_t *below)
+{
+	sqlite3_stmt *st = sql_get(s, SQL_SWEEP_NOTE);
+
+	if (st == NULL)
+		return -1;
+	sql_bind_u64(st, 1, room);
+	if (below != NULL)
+		sql_bind_u64(st, 2, *below);
+	else
+		(void)sqlite3_bind_null(st, 2);
+	if (sql_step(s, st) != 0)
+		return -1;
+	/* Also when the batch is rolled back: a look will tell. */
+	s->sweep = true;
+	return 0;
+}
+
+int
+store_sweep_room(struct store *s, uint64_t room)
+{
+	return sweep_note(s, room, NULL);
+}
+
+int
+store_sweep_below(struct store *s, uint64_t room, uint64_t below)
+{
+	return sweep_note(s, room, &below);
+}
+
+int
+store_sweep_start(struct store *s)
+{
+	int64_t n;
+
+	if (sql_int(s, "SELECT count(*) FROM sweep", &n) == -1)
+		return -1;
+	if (n > 0)
+		log_info("removal goes on", "rooms=%lld", (long long)n);
+	s->sweep = n > 0;
+	return 0;
+}
+
+bool
+store_sweep_pending(const struct store *s)
+{
+	return s->sweep;
+}
+
+/* One chunk by a statement with room, limit and what `below` says.  How many
+ * rows went, -1 failed. */
+static int
+sweep_chunk(struct store *s, enum store_sql id, uint64_t room, int64_t below)
+{
+	sqlite3_stmt *st = sql_get(s, id);
+
+	if (st == NULL)
+		return -1;
+	sql_bind_u64(st, 1, room);
+	(void)sqlite3_bind_int(st, 2, CHUNK_ROWS);
+	if (id == SQL_SWEEP_MESSAGES)
+		(void)sqlite3_bind_int64(st, 3, below);
+	return sql_step(s, st) == 0 ? sqlite3_changes(s->db) : -1;
+}
+
+/* Rows of one kind until none is left (1) or the time is over (0); -1. */
+static int
+sweep_rows(struct store *s, enum store_sql id, uint64_t room, int64_t below,
+    uint64_t until)
+{
+	int n;
+
+	do {
+		if ((n = sweep_chunk(s, id, room, below)) == -1)
+			return -1;
+		if (n < CHUNK_ROWS)
+			return 1;
+	} while (clock_mono_ns() < until);
+	return 0;
+}
+
+/* The first room that has something left.  1, 0 none, -1. */
+static int
+sweep_next(struct store *s, uint64_t *room, bool *whole, int64_t *below)
+{
+	sqlite3_stmt *st = sql_get(s, SQL_SWEEP_NEXT);
+	int rc;
+
+	if (st == NULL)
+		return -1;
+	if ((rc = sql_step(s, st)) != 1)
+		return rc;
+	*room = (uint64_t)sqlite3_column_int64(st, 0);
+	*whole = sqlite3_column_type(st, 1) == SQLITE_NULL;
+	*below = *whole ? INT64_MAX : sqlite3_column_int64(st, 1);
+	(void)sqlite3_reset(st);
+	return 1;
+}
+
+static int
+sweep_done(struct store *s, uint64_t room)
+{
+	sqlite3_stmt *st = sql_get(s, SQL_SWEEP_DONE);
+
+	if (st == NULL)
+		return -1;
+	sql_bind_u64(st, 1, room);
+	return sql_step(s, st) == 0 ? 1 : -1;
+}
+
+/* Works through the rooms until the time is over (1: there may be more) or
+ * none is left (0); -1. */
+static int
+sweep_piece(struct store *s)
+{
+	uint64_t until = clock_mono_ns() + PIECE_NS, room = 0;
+	int64_t below = 0;
+	bool whole = false;
+	int rc;
+
+	do {
+		if ((rc = sweep_next(s, &room, &whole, &below)) != 1)
+			return rc;
+		rc = 1;
+		if (whole)
+			rc = sweep_rows(s, SQL_SWEEP_MEMBERS, room, 0, until);
+		if (rc == 1)
+			rc = sweep_rows(s, SQL_SWEEP_MESSAGES, room, below,
+			    until);
+		if (rc == 1)
+			rc = sweep_done(s, room);
+	} while (rc == 1 && clock_mono_ns() < until);
+	return rc == -1 ? -1 : 1;
+}
+
+enum store_result
+store_sweep(struct store *s)
+{
+	int more;
+
+	if (!s->sweep)
+		return STORE_OK;
+	s->err = SQLITE_OK;
+	if (sql_run(s, SQL_BEGIN) == -1)
+		goto refused;
+	if ((more = sweep_piece(s)) == -1)
+		goto refused;
+	if (sql_run(s, SQL_COMMIT) == -1) {
+		if (!store_commit_refused(s->err))
+			return STORE_FATAL;
+		goto refused;
+	}
+	s->sweep = more == 1;
+	return STORE_OK;
+refused:
+	/* What is in memory is of committed batches, and stays right. */
+	if (!sqlite3_get_autocommit(s->db) && sql_run(s, SQL_ROLLBACK) == -1)
+		log_error("rollback failed", "code=%d", s->err);
+	return STORE_REFUSED;
+}
