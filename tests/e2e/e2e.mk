@@ -8,8 +8,10 @@ EXTRA_DIST += \
 	tests/e2e/client.py \
 	tests/e2e/conftest.py \
 	tests/e2e/e2e.sh \
+	tests/e2e/faults.py \
 	tests/e2e/harness.py \
 	tests/e2e/long.sh \
+	tests/e2e/powercut.py \
 	tests/e2e/pytest.ini \
 	tests/e2e/raw.py \
 	tests/e2e/run \
@@ -23,6 +25,7 @@ EXTRA_DIST += \
 	tests/e2e/test_limits.py \
 	tests/e2e/test_long.py \
 	tests/e2e/test_lost.py \
+	tests/e2e/test_power_cut.py \
 	tests/e2e/test_rate_limit.py \
 	tests/e2e/test_receipts.py \
 	tests/e2e/test_rest_errors.py \
