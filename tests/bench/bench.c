@@ -28,8 +28,14 @@ static const struct {
 	{ "rest-send", mode_rest_send, true },
 	{ "rest-read", mode_rest_read, true },
 	{ "idle", mode_idle, true },
+	{ "sync", mode_sync, true },
+	{ "storm", mode_storm, true },
+	{ "slow", mode_slow, true },
+	{ "big", mode_big, true },
+	{ "recover", mode_recover, true },
 	{ "raw-append", mode_raw_append, false },
 	{ "raw-fanout", mode_raw_fanout, false },
+	{ "raw-sync", mode_raw_sync, false },
 };
 
 #define NUMBER(name, field, min, max, help) \
@@ -61,19 +67,34 @@ static const struct {
 	NUMBER("outstanding", outstanding, 1, 500,
 	    "fanout: messages not everywhere yet"),
 	NUMBER("pause-us", pause_us, 0, 10000000,
-	    "fanout: between complete messages"),
+	    "fanout: between complete messages; storm, slow,"
+	    " recover: between a chatting sender's"),
 	NUMBER("pending", pending, 1, 4096, "handshakes at once"),
 	NUMBER("limit", limit, 1, 100, "rest-read: messages a page"),
 	NUMBER("history", history, 0, 1u << 30,
 	    "rest-read: messages in the room"),
 	NUMBER("hold-ms", hold_ms, 0, 600000, "idle: counting wake-ups"),
-	NUMBER("frame", frame, 1, 65536, "raw-fanout: bytes"),
+	NUMBER("repeats", repeats, 1, 1000,
+	    "sync: connects; big: acks of each connection"),
+	NUMBER("rcvbuf", rcvbuf, 0, 1u << 24, "slow: SO_RCVBUF; 0 = default"),
+	NUMBER("spread-ms", spread_ms, 0, 60000,
+	    "slow: over which readers come back"),
+	TEXT("kill", kill, "storm, recover: worker, writer, master, group"),
+	TEXT("pid-file", pid_file,
+	    "storm, recover: where a restart leaves the"
+	    " master's process id"),
+	NUMBER("slot", slot, 0, 63, "storm: which worker"),
+	NUMBER("kills", kills, 1, 1000, "recover: how many"),
+	NUMBER("pause-ms", pause_ms, 0, 60000, "recover: between them"),
+	NUMBER("workers", workers, 1, 64, "recover: of the server"),
+	NUMBER("frame", frame, 1, 65536, "raw-fanout, raw-sync: bytes"),
 	NUMBER("per-write", per_write, 1, 64, "raw-fanout: frames a write"),
 	NUMBER("batch", batch, 1, 4096, "raw-append: messages a commit"),
 	NUMBER("rooms", rooms, 1, 100000, "raw-append"),
 	NUMBER("member-check", member_check, 0, 1,
 	    "raw-append: with a SELECT of the member"),
 	TEXT("dir", dir, "raw-append: where the database is made"),
+	TEXT("database", database, "raw-sync: the server's"),
 	TEXT("schema", schema, "raw-append: sql/0001_init.sql"),
 };
 
@@ -149,6 +170,11 @@ main(int argc, char **argv)
 		.pending = 128,
 		.limit = 50,
 		.hold_ms = 10000,
+		.repeats = 5,
+		.spread_ms = 2000,
+		.kills = 20,
+		.pause_ms = 800,
+		.workers = 2,
 		.frame = 300,
 		.per_write = 1,
 		.batch = 64,
@@ -171,7 +197,7 @@ main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	net_raise_files();
 	/* Whatever happens, it ends. */
-	alarm((b.seconds_ms + b.warmup_ms + 2 * b.hold_ms) / 1000 + 180);
+	alarm((b.seconds_ms + b.warmup_ms + 2 * b.hold_ms) / 1000 + 420);
 	for (size_t i = 0; i < COUNT(modes); i++) {
 		if (strcmp(argv[1], modes[i].name) != 0)
 			continue;

@@ -30,6 +30,16 @@ struct bench {
 	unsigned history;     /* messages in the room that is read */
 	unsigned client_ids;  /* send a client_msg_id */
 	unsigned hold_ms;     /* idle: how long wake-ups are counted */
+	unsigned repeats;     /* sync: connects; big: acks of each */
+	unsigned rcvbuf;      /* slow: bytes the kernel keeps; 0 = default */
+	unsigned spread_ms;   /* slow: over which they read again */
+	/* kills */
+	const char *kill;     /* worker, writer, master or group */
+	const char *pid_file; /* the master's after a restart */
+	unsigned slot;        /* storm: which worker */
+	unsigned kills;
+	unsigned pause_ms; /* recover: between them */
+	unsigned workers;
 	/* raw ceilings */
 	unsigned members;
 	unsigned frame; /* bytes */
@@ -39,6 +49,7 @@ struct bench {
 	unsigned member_check; /* a SELECT a message; the writer caches */
 	const char *dir;
 	const char *schema;
+	const char *database;
 };
 
 /* Each prints its result line; 0, or 1 after a complaint on stderr. */
@@ -47,7 +58,13 @@ int mode_fanout(const struct bench *b);
 int mode_rest_send(const struct bench *b);
 int mode_rest_read(const struct bench *b);
 int mode_idle(const struct bench *b);
+int mode_sync(const struct bench *b);
+int mode_storm(const struct bench *b);
+int mode_slow(const struct bench *b);
+int mode_big(const struct bench *b);
+int mode_recover(const struct bench *b);
 int mode_raw_append(const struct bench *b);
 int mode_raw_fanout(const struct bench *b);
+int mode_raw_sync(const struct bench *b);
 
 #endif

@@ -39,7 +39,7 @@ http_pool_init(struct http_pool *p, unsigned port, unsigned n,
 		c->pool = p;
 		c->number = p->n;
 		c->in = malloc(HTTP_ANSWER_MAX);
-		c->fd = net_connect(port, 0);
+		c->fd = net_connect(port, 0, 0);
 		pfd = (struct pollfd){ .fd = c->fd, .events = POLLOUT };
 		if (c->in == NULL || c->fd == -1 || poll(&pfd, 1, 5000) != 1 ||
 		    (errno = net_connect_error(c->fd)) != 0) {
@@ -124,6 +124,8 @@ http_parse(struct http_client *c)
 	}
 	head = (size_t)(end - c->in) + 4;
 	body = http_length(c->in, end + 1);
+	if (body < 0 && c->in_len > 12 && memcmp(c->in + 9, "204", 3) == 0)
+		body = 0;
 	if (body < 0 || head + (size_t)body > HTTP_ANSWER_MAX ||
 	    strncmp(c->in, "HTTP/1.1 ", 9) != 0) {
 		http_fail(c, "an answer that makes no sense");

@@ -27,15 +27,17 @@ net_raise_files(void)
 }
 
 int
-net_connect(unsigned port, unsigned source)
+net_connect(unsigned port, unsigned source, unsigned rcvbuf)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET };
-	int fd, on = 1, saved;
+	int fd, on = 1, size = (int)rcvbuf, saved;
 
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return -1;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (rcvbuf != 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	/* The port is chosen at connect: one source address then serves as
 	 * many sockets as there are ephemeral ports. */
 	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));

@@ -45,7 +45,12 @@ proc_stat(pid_t pid, pid_t *parent, double *cpu)
 		&ppid, &utime, &stime) != 3)
 		return -1;
 	*parent = ppid;
-	*cpu = (double)(utime + stime) / (double)sysconf(_SC_CLK_TCK);
+	/* To the nanosecond where the kernel says so; else in ticks, too
+	 * coarse for what takes a fraction of a second.  One thread each. */
+	if (proc_read(pid, "schedstat", buf, sizeof(buf)) > 0)
+		*cpu = (double)strtoull(buf, NULL, 10) / 1e9;
+	else
+		*cpu = (double)(utime + stime) / (double)sysconf(_SC_CLK_TCK);
 	return 0;
 }
 
@@ -137,6 +142,15 @@ proc_memory(struct proc_set *s)
 	return 0;
 }
 
+static const struct proc_one *
+proc_of_pid(const struct proc_set *s, pid_t pid)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->p[i].pid == pid)
+			return &s->p[i];
+	return NULL;
+}
+
 double
 proc_cpu(const struct proc_set *s)
 {
@@ -145,6 +159,61 @@ proc_cpu(const struct proc_set *s)
 	for (unsigned i = 0; i < s->n; i++)
 		sum += s->p[i].cpu;
 	return sum;
+}
+
+double
+proc_cpu_since(const struct proc_set *before, const struct proc_set *after)
+{
+	double sum = 0;
+
+	for (unsigned i = 0; i < after->n; i++) {
+		const struct proc_one *o = proc_of_pid(before, after->p[i].pid);
+
+		sum += after->p[i].cpu - (o != NULL ? o->cpu : 0);
+	}
+	return sum;
+}
+
+pid_t
+proc_named(const struct proc_set *s, const char *name)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (strcmp(s->p[i].name, name) == 0)
+			return s->p[i].pid;
+	return 0;
+}
+
+uint64_t
+proc_read_bytes(const struct proc_set *s, const char *role)
+{
+	char buf[1024];
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < s->n; i++) {
+		if (strstr(s->p[i].name, role) == NULL ||
+		    proc_read(s->p[i].pid, "io", buf, sizeof(buf)) <= 0 ||
+		    strncmp(buf, "rchar: ", 7) != 0)
+			continue;
+		sum += strtoull(buf + 7, NULL, 10);
+	}
+	return sum;
+}
+
+uint64_t
+proc_worker_growth_kb(const struct proc_set *before,
+    const struct proc_set *after)
+{
+	uint64_t most = 0;
+
+	for (unsigned i = 0; i < after->n; i++) {
+		const struct proc_one *o = proc_of_pid(before, after->p[i].pid);
+
+		if (o == NULL || strstr(o->name, "worker") == NULL ||
+		    after->p[i].pss_kb <= o->pss_kb + most)
+			continue;
+		most = after->p[i].pss_kb - o->pss_kb;
+	}
+	return most;
 }
 
 uint64_t

@@ -13,7 +13,7 @@
 struct proc_one {
 	pid_t pid;
 	char name[PROC_NAME_SIZE]; /* as ps shows it */
-	double cpu;                /* seconds, utime + stime */
+	double cpu;                /* seconds, user and system */
 	uint64_t switches;         /* voluntary, all threads */
 	uint64_t pss_kb;           /* only after proc_memory() */
 };
@@ -33,6 +33,18 @@ int proc_sample(pid_t master, struct proc_set *s);
 int proc_memory(struct proc_set *s);
 
 double proc_cpu(const struct proc_set *s);
+/* Of those in `after`; who is not in `before` began at nothing, and who died
+ * in between does not count. */
+double proc_cpu_since(const struct proc_set *before,
+    const struct proc_set *after);
+/* Of the worker that grew most; both with proc_memory(). */
+uint64_t proc_worker_growth_kb(const struct proc_set *before,
+    const struct proc_set *after);
+/* What those whose name holds `role` have read() so far, the page cache
+ * included and sockets not: for a worker that is SQLite. */
+uint64_t proc_read_bytes(const struct proc_set *s, const char *role);
+/* "chatapi: worker 0"; 0 = there is none. */
+pid_t proc_named(const struct proc_set *s, const char *name);
 uint64_t proc_switches(const struct proc_set *s);
 uint64_t proc_pss_kb(const struct proc_set *s);
 /* True when both name the same processes: none died in between. */

@@ -107,7 +107,7 @@ raw_reader(struct raw *r, unsigned port)
 	if (have == NULL || fd == NULL || ep == -1)
 		_exit(1);
 	for (unsigned i = 0; i < n; i++) {
-		fd[i] = net_connect(port, i / 4000);
+		fd[i] = net_connect(port, i / 4000, 0);
 		pfd = (struct pollfd){ .fd = fd[i], .events = POLLOUT };
 		if (fd[i] == -1 || poll(&pfd, 1, 5000) != 1)
 			_exit(1);

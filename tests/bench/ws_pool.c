@@ -62,14 +62,19 @@ client_close(struct ws_client *c, const char *why)
 
 	if (c->state == WS_CLOSED)
 		return;
-	if (p->closed++ < 3)
+	if (p->lost == NULL && p->closed++ < 3)
 		fprintf(stderr, "connection of %s closed: %s\n", c->user, why);
-	if (c->state != WS_OPEN)
+	if (c->state == WS_OPEN)
+		p->up--;
+	else
 		p->busy--;
 	c->state = WS_CLOSED;
-	close(c->fd);
+	if (c->fd != -1)
+		close(c->fd);
 	c->fd = -1;
 	c->in_len = c->out_len = 0;
+	if (p->lost != NULL)
+		p->lost(c);
 }
 
 uint8_t *
@@ -87,6 +92,21 @@ void
 ws_client_added(struct ws_client *c, size_t len)
 {
 	c->out_len += (uint32_t)len;
+}
+
+static uint32_t
+client_events(const struct ws_client *c)
+{
+	return (c->stalled ? 0 : EPOLLIN) | (c->want_out ? EPOLLOUT : 0);
+}
+
+void
+ws_client_stall(struct ws_client *c, bool stalled)
+{
+	c->stalled = stalled;
+	if (c->state >= WS_HANDSHAKE && c->state != WS_CLOSED)
+		net_epoll(c->pool->ep, EPOLL_CTL_MOD, c->fd, client_events(c),
+		    c);
 }
 
 void
@@ -109,26 +129,27 @@ ws_client_flush(struct ws_client *c)
 		}
 	}
 	want = c->out_len > 0;
-	if (want != c->want_out)
-		net_epoll(c->pool->ep, EPOLL_CTL_MOD, c->fd,
-		    EPOLLIN | (want ? EPOLLOUT : 0), c);
+	if (want == c->want_out)
+		return;
 	c->want_out = want;
+	net_epoll(c->pool->ep, EPOLL_CTL_MOD, c->fd, client_events(c), c);
 }
 
-static void
-client_connect(struct ws_client *c, unsigned source)
+void
+ws_client_open(struct ws_client *c)
 {
 	struct ws_pool *p = c->pool;
+	unsigned number = (unsigned)(c - p->client);
 
 	c->began = stats_now();
-	c->fd = net_connect(p->bench->port, source);
+	c->fd = net_connect(p->bench->port, number % p->sources, p->rcvbuf);
+	c->want_out = c->stalled = false;
+	c->state = WS_CONNECTING;
 	p->busy++;
-	p->started++;
 	if (c->fd == -1) {
 		client_close(c, strerror(errno));
 		return;
 	}
-	c->state = WS_CONNECTING;
 	net_epoll(p->ep, EPOLL_CTL_ADD, c->fd, EPOLLOUT, c);
 }
 
@@ -166,11 +187,12 @@ client_text(struct ws_client *c, const char *text, size_t len)
 {
 	struct ws_pool *p = c->pool;
 
-	if (c->state == WS_OPEN || ws_text_is(text, len, "message")) {
+	if (c->state == WS_OPEN) {
 		p->text(c, text, len);
 	} else if (ws_text_is(text, len, "sync.complete")) {
 		c->state = WS_OPEN;
 		p->open++;
+		p->up++;
 		p->busy--;
 		hist_add(&p->setup, stats_now() - c->began);
 		if (c->out_len == 0) {
@@ -178,6 +200,10 @@ client_text(struct ws_client *c, const char *text, size_t len)
 			c->out = NULL;
 			c->out_cap = 0;
 		}
+	} else if (ws_text_is(text, len, "welcome")) {
+		c->slot = (uint8_t)ws_text_slot(text, len);
+	} else {
+		p->text(c, text, len);
 	}
 }
 
@@ -301,8 +327,7 @@ ws_pool_open(struct ws_pool *p, unsigned timeout_ms)
 
 	while (p->open < p->n && p->closed == 0) {
 		while (p->started < p->n && p->busy < p->bench->pending) {
-			client_connect(&p->client[p->started],
-			    p->started % p->sources);
+			ws_client_open(&p->client[p->started++]);
 			if (p->closed > 0)
 				return -1;
 		}

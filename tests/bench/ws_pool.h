@@ -29,7 +29,9 @@ struct ws_client {
 	const char *user;
 	int fd;
 	uint8_t state;
+	uint8_t slot;   /* of its worker, as welcome names it */
 	bool want_out;  /* EPOLLOUT is armed */
+	bool stalled;   /* nothing is read */
 	uint64_t began; /* when the connect was */
 	char *in;       /* the beginning of an unfinished frame */
 	uint32_t in_len;
@@ -40,6 +42,8 @@ struct ws_client {
 };
 
 typedef void ws_pool_text_cb(struct ws_client *c, const char *text, size_t len);
+/* It may be opened again, but not from within the call. */
+typedef void ws_pool_closed_cb(struct ws_client *c);
 
 struct ws_pool {
 	const struct bench *bench;
@@ -48,9 +52,13 @@ struct ws_pool {
 	unsigned started, open; /* open = synced, at any time so far */
 	unsigned busy;          /* between connect and sync.complete */
 	unsigned closed;        /* by the server or broken */
+	unsigned up;            /* synced now */
 	unsigned sources;       /* addresses connected from */
+	unsigned rcvbuf;        /* of each socket; 0 = the kernel's */
 	int ep;
-	ws_pool_text_cb *text; /* frames of open connections */
+	ws_pool_text_cb *text; /* frames but welcome, sync.complete */
+	/* Set: connections may end, and closed does not count them. */
+	ws_pool_closed_cb *lost;
 	void *arg;
 	uint64_t now;           /* at the last read */
 	uint64_t frames, bytes; /* received, with headers */
@@ -68,6 +76,10 @@ void ws_pool_free(struct ws_pool *p);
  * synced: 0, or -1 after a complaint when one failed or time ran out.
  */
 int ws_pool_open(struct ws_pool *p, unsigned timeout_ms);
+/* Connects a client that has none, or none any more. */
+void ws_client_open(struct ws_client *c);
+/* Stops or goes on reading. */
+void ws_client_stall(struct ws_client *c, bool stalled);
 /* One turn of the loop. */
 void ws_pool_turn(struct ws_pool *p, int timeout_ms);
 

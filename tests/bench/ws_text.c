@@ -196,3 +196,15 @@ ws_text_request(const char *text, size_t len, uint32_t *request)
 	*request = (uint32_t)v;
 	return true;
 }
+
+unsigned
+ws_text_slot(const char *text, size_t len)
+{
+	const char *end = text + len, *p;
+	unsigned slot = 0;
+
+	p = FIND(text, end, "\"session_id\":\"");
+	for (; p != NULL && p < end && *p >= '0' && *p <= '9'; p++)
+		slot = slot * 10 + (unsigned)(*p - '0');
+	return slot;
+}

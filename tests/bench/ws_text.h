@@ -47,6 +47,8 @@ struct ws_text_message {
 };
 /* Of a `message` frame; false when it has no seq or room. */
 bool ws_text_message(const char *text, size_t len, struct ws_text_message *m);
+/* The worker's slot, of a `welcome` frame. */
+unsigned ws_text_slot(const char *text, size_t len);
 /* Of a `message.sent` or `error` frame; false without a request_id. */
 bool ws_text_request(const char *text, size_t len, uint32_t *request);
 
