@@ -16,6 +16,7 @@ EXTRA_DIST += \
 	tests/e2e/raw.py \
 	tests/e2e/run \
 	tests/e2e/strace.py \
+	tests/e2e/test_acks.py \
 	tests/e2e/test_demo.py \
 	tests/e2e/test_disk.py \
 	tests/e2e/test_dm_race.py \
@@ -28,11 +29,16 @@ EXTRA_DIST += \
 	tests/e2e/test_power_cut.py \
 	tests/e2e/test_rate_limit.py \
 	tests/e2e/test_receipts.py \
+	tests/e2e/test_rest_edit.py \
 	tests/e2e/test_rest_errors.py \
 	tests/e2e/test_rest_http.py \
+	tests/e2e/test_rest_list.py \
 	tests/e2e/test_rest_members.py \
 	tests/e2e/test_rest_messages.py \
+	tests/e2e/test_rest_room_change.py \
 	tests/e2e/test_rest_rooms.py \
+	tests/e2e/test_rest_trim.py \
+	tests/e2e/test_resume.py \
 	tests/e2e/test_slow_reader.py \
 	tests/e2e/test_start.py \
 	tests/e2e/test_tool.py \
