@@ -41,7 +41,7 @@ const char config_usage[] =
     "  LISTEN_ADDR DATABASE_DSN LOG_LEVEL WORKERS DEFAULT_RATE_LIMIT\n"
     "  MASTER_API_KEY ALLOWED_ORIGINS WS_MAX_CONNECTIONS_PER_USER\n"
     "  SHUTDOWN_DRAIN_TIMEOUT RETRY_MAX_ATTEMPTS RETRY_INTERVAL\n"
-    "  PRESENCE_GRACE\n"
+    "  PRESENCE_GRACE RESUME_WAIT\n"
     "A flag beats the environment, which beats the file.";
 
 static const struct option options[] = {

@@ -35,6 +35,7 @@ struct config {
 	unsigned retry_max_attempts; /* RETRY_MAX_ATTEMPTS */
 	uint64_t retry_interval_ms;  /* RETRY_INTERVAL */
 	uint64_t presence_grace_ms;  /* PRESENCE_GRACE, 5s */
+	uint64_t resume_wait_ms;     /* RESUME_WAIT, 30s */
 	bool check_only;             /* -t */
 };
 

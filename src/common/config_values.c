@@ -25,6 +25,7 @@
 #define WS_MAX 10000
 #define RETRY_MAX 100
 #define HOUR_MS 3600000
+#define MINUTE_MS UINT64_C(60000)
 #define KEY_SHORT 16
 
 static int
@@ -311,6 +312,16 @@ parse_presence_grace(struct config_value *v)
 	return 0;
 }
 
+static int
+parse_resume_wait(struct config_value *v)
+{
+	uint64_t *ms = &v->config->resume_wait_ms;
+
+	if (duration_parse(v->text, ms) == -1 || *ms == 0 || *ms > MINUTE_MS)
+		return -1;
+	return 0;
+}
+
 const struct config_setting config_settings[CONFIG_SETTINGS] = {
 	[SETTING_LISTEN_ADDR] = { "LISTEN_ADDR", 'l', ":8080",
 	    "it must be host:port, :port or [IPv6]:port with a port of 1 to"
@@ -348,4 +359,7 @@ const struct config_setting config_settings[CONFIG_SETTINGS] = {
 	[SETTING_PRESENCE_GRACE] = { "PRESENCE_GRACE", 0, "5s",
 	    "it must be a duration like 5s or 500ms, at most 1h", false,
 	    parse_presence_grace },
+	[SETTING_RESUME_WAIT] = { "RESUME_WAIT", 0, "30s",
+	    "it must be a duration like 30s, above 0 and at most 1m", false,
+	    parse_resume_wait },
 };

@@ -47,7 +47,9 @@ resume_late(evutil_socket_t fd, short what, void *arg)
 void
 resume_wait(struct ws_conn *c)
 {
-	struct timeval tv = { RESUME_WAIT_S, 0 };
+	uint64_t ms = c->w->config.resume_wait_ms;
+	struct timeval tv = { (time_t)(ms / 1000),
+		(suseconds_t)(ms % 1000 * 1000) };
 
 	c->resume = mem_alloc(sizeof(*c->resume));
 	c->resume->timer = evtimer_new(c->w->base, resume_late, c);

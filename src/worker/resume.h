@@ -18,7 +18,6 @@ struct ws_conn;
 
 /* Bytes of the frame, which is larger than others may be. */
 #define RESUME_FRAME_MAX (1024 * 1024)
-#define RESUME_WAIT_S 30
 
 /* Where a device stood in a room. */
 struct resume_cursor {
@@ -28,8 +27,8 @@ struct resume_cursor {
 	uint64_t rev;
 };
 
-/* Waits for the frame, then feeds the rooms; after RESUME_WAIT_S without it
- * they are fed from last_ack. */
+/* Waits for the frame, then feeds the rooms; after RESUME_WAIT without it they
+ * are fed from last_ack. */
 void resume_wait(struct ws_conn *c);
 bool resume_waiting(const struct ws_conn *c);
 /* The device's cursor in that room; NULL when it named none. */

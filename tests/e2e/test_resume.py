@@ -375,24 +375,28 @@ async def test_under_data(tenant):
     await chat.close()
 
 
-async def test_waits_30_seconds_then_goes_on_from_last_ack(tenant):
+async def test_waits_a_while_then_goes_on_from_last_ack(start_server):
+    """30 s, unless RESUME_WAIT says otherwise."""
+    tenant = Tenant(start_server(workers=2, env={"RESUME_WAIT": "1500ms"}))
     ann = tenant.user("ann")
     room = ann.make_room(["bob"])["room_id"]
     for i in range(3):
         ann.say(room, f"m{i}")
     tenant.user("bob").post("/acks", {"room_id": room, "seq": 1}).expect(200)
-    chat = await Chat.connect(tenant, "bob", path=RESUME)
     loop = asyncio.get_running_loop()
     began = loop.time()
+    chat = await Chat.connect(tenant, "bob", path=RESUME)
     ann.say(room, "while it waits")
     other = ann.make_room(["bob"])["room_id"]
-    await chat.barrier()
-    assert [f["type"] for f in chat.log] == ["welcome", "pong"]
-    done = await chat.wait("sync.complete", deadline=90)
-    assert loop.time() - began > 25
+    done = await chat.wait("sync.complete")
+    assert loop.time() - began >= 1.5
+    assert [f["type"] for f in chat.log] == \
+        ["welcome", "message", "message", "message", "sync.complete"]
     assert chat.seqs(room) == [2, 3, 4]
     assert set(done["heads"]) == {room, other}
-    assert not chat.of("room.joined")
+    error = await chat.ask("error", "resume",
+                           epoch=chat.welcome["epoch"], cursors={})
+    assert error["code"] == "invalid_request"
     await chat.close()
 
 

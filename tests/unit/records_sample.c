@@ -159,7 +159,8 @@ sample_config(struct buf *b)
 		.drain_timeout_ms = 10000,
 		.retry_max_attempts = 5,
 		.retry_interval_ms = 30000,
-		.presence_grace_ms = 5000 };
+		.presence_grace_ms = 5000,
+		.resume_wait_ms = 30000 };
 	struct rec_config r = { .incarnation = 38,
 		.nlisteners = 2,
 		.config = &c };

@@ -22,7 +22,8 @@
 static const char *const names[] = { "LISTEN_ADDR", "DATABASE_DSN", "LOG_LEVEL",
 	"WORKERS", "DEFAULT_RATE_LIMIT", "MASTER_API_KEY", "ALLOWED_ORIGINS",
 	"WS_MAX_CONNECTIONS_PER_USER", "SHUTDOWN_DRAIN_TIMEOUT",
-	"RETRY_MAX_ATTEMPTS", "RETRY_INTERVAL", "PRESENCE_GRACE" };
+	"RETRY_MAX_ATTEMPTS", "RETRY_INTERVAL", "PRESENCE_GRACE",
+	"RESUME_WAIT" };
 
 static struct config c;
 static enum config_action action;
@@ -162,6 +163,7 @@ test_defaults(void **state)
 	assert_int_equal(c.retry_max_attempts, 5);
 	assert_int_equal(c.retry_interval_ms, 30000);
 	assert_int_equal(c.presence_grace_ms, 5000);
+	assert_int_equal(c.resume_wait_ms, 30000);
 	assert_false(c.check_only);
 	assert_true(logged("ALLOWED_ORIGINS is not set"));
 }
@@ -241,6 +243,7 @@ test_environment(void **state)
 	setenv("RETRY_MAX_ATTEMPTS", "1", 1);
 	setenv("RETRY_INTERVAL", "250ms", 1);
 	setenv("PRESENCE_GRACE", "750ms", 1);
+	setenv("RESUME_WAIT", "1m", 1);
 	setenv("DEFAULT_RATE_LIMIT", "0", 1);
 	setenv("SOME_OTHER_SETTING", "x", 1);
 	assert_int_equal(load(""), 0);
@@ -255,6 +258,7 @@ test_environment(void **state)
 	assert_int_equal(c.retry_max_attempts, 1);
 	assert_int_equal(c.retry_interval_ms, 250);
 	assert_int_equal(c.presence_grace_ms, 750);
+	assert_int_equal(c.resume_wait_ms, 60000);
 	assert_int_equal(c.rate_limit, 0);
 	assert_false(logged("ALLOWED_ORIGINS"));
 	assert_false(logged("MASTER_API_KEY"));
@@ -358,6 +362,7 @@ test_bad_values(void **state)
 		{ "RETRY_MAX_ATTEMPTS", { "0", "101" } },
 		{ "RETRY_INTERVAL", { "0", "0s", "30", "25h" } },
 		{ "PRESENCE_GRACE", { "5", "-1s", "61m", "soon" } },
+		{ "RESUME_WAIT", { "0s", "61s", "-1s", "soon" } },
 	};
 	const char *name, *value;
 	char source[100], shown[100];
