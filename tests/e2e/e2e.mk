@@ -43,6 +43,7 @@ EXTRA_DIST += \
 	tests/e2e/test_start.py \
 	tests/e2e/test_tool.py \
 	tests/e2e/test_ws_answers.py \
+	tests/e2e/test_ws_changes.py \
 	tests/e2e/test_ws_live.py \
 	tests/e2e/test_ws_protocol.py \
 	tests/e2e/test_ws_sync.py
