@@ -376,6 +376,91 @@ test_full_disk(void **state)
 	assert_int_equal(reply(&w->a, 1).seq, 1);
 }
 
+/* Another room, with 5,000 messages; its deletion is on its way. */
+static void
+delete_big_room(struct world *w)
+{
+	struct rec_op_room_delete op;
+	char big[ID_TOKEN_SIZE];
+
+	/* Beyond the numbers that have receipts. */
+	w->f->op = 100;
+	fixture_begin(w->f);
+	assert_int_equal(fixture_room(w->f, ROOM_GROUP, "", "alice", big),
+	    OUTCOME_OK);
+	for (int i = 0; i < 5000; i++)
+		assert_int_equal(fixture_send(w->f, big, "alice", "", "big"),
+		    OUTCOME_OK);
+	fixture_commit(w->f);
+	op = (struct rec_op_room_delete){ .h = fixture_head(w->f) };
+	op.room = str(big);
+	op.actor = str("");
+	assert_int_equal(rec_op_room_delete_put(link_out(w->b.link), &op), 0);
+	link_push(w->b.link);
+}
+
+static int64_t
+big_messages(struct world *w)
+{
+	return fixture_query(w->f,
+	    "SELECT count(*) FROM message WHERE content = 'big'");
+}
+
+/* What is deleted goes by itself while others are served, and also when
+ * nobody asks for anything. */
+static void
+test_removal(void **state)
+{
+	uint64_t until = clock_mono_ms() + 20000;
+	struct world *w = *state;
+	unsigned n = 0;
+
+	delete_big_room(w);
+	await(w, &w->b, 1);
+	assert_int_equal(reply(&w->b, 0).outcome, OUTCOME_OK);
+	while (n < 20) {
+		put_send(w, &w->a, "alice", "meanwhile");
+		await(w, &w->a, ++n);
+		assert_int_equal(reply(&w->a, n - 1).outcome, OUTCOME_OK);
+	}
+	while (store_sweep_pending(w->f->store) && clock_mono_ms() < until)
+		event_base_loop(w->base, EVLOOP_ONCE);
+	assert_false(store_sweep_pending(w->f->store));
+	assert_int_equal(big_messages(w), 0);
+	assert_int_equal(fixture_query(w->f, "SELECT count(*) FROM message"),
+	    20);
+}
+
+/* A disk that takes nothing puts it off. */
+static void
+test_removal_waits(void **state)
+{
+	uint64_t until = clock_mono_ms() + 20000;
+	struct world *w = *state;
+	struct rlimit old, tight;
+	int64_t left;
+
+	delete_big_room(w);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	tight = old;
+	tight.rlim_cur = 100;
+	await(w, &w->b, 1);
+	left = big_messages(w);
+	assert_true(left > 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+	for (int i = 0; i < 100; i++)
+		event_base_loop(w->base, EVLOOP_NONBLOCK);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(big_messages(w), left);
+	while (store_sweep_pending(w->f->store) && clock_mono_ms() < until)
+		event_base_loop(w->base, EVLOOP_ONCE);
+	assert_int_equal(big_messages(w), 0);
+	put_send(w, &w->a, "alice", "after");
+	await(w, &w->a, 1);
+	assert_int_equal(reply(&w->a, 0).outcome, OUTCOME_OK);
+}
+
 static void
 test_drain(void **state)
 {
@@ -404,6 +489,8 @@ main(void)
 		TEST(test_dead_worker),
 		TEST(test_hub_does_not_read),
 		TEST(test_full_disk),
+		TEST(test_removal),
+		TEST(test_removal_waits),
 		TEST(test_drain),
 	};
 

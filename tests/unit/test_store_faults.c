@@ -219,6 +219,45 @@ test_checkpoint_fails(void **state)
 	    sent);
 }
 
+/* A piece of a removal that fails is as if it had not been. */
+static void
+test_removal_fails(void **state)
+{
+	struct fixture *f = *state;
+	char a[ID_TOKEN_SIZE], b[ID_TOKEN_SIZE];
+
+	one_room(f, a);
+	one_room(f, b);
+	fixture_begin(f);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(fixture_send(f, a, "alice", "", "x"),
+		    OUTCOME_OK);
+	assert_int_equal(fixture_send(f, b, "alice", "", "x"), OUTCOME_OK);
+	assert_int_equal(fixture_drop(f, a, ""), OUTCOME_OK);
+	fixture_commit(f);
+	fail_write = SQLITE_FULL;
+	assert_int_equal(store_sweep(f->store), STORE_REFUSED);
+	fail_write = 0;
+	assert_true(store_sweep_pending(f->store));
+	assert_int_equal(fixture_query(f, "SELECT count(*) FROM message"), 101);
+	/* What was known of the others is right still. */
+	fixture_begin(f);
+	assert_int_equal(fixture_send(f, a, "alice", "", "x"),
+	    OUTCOME_ROOM_NOT_FOUND);
+	assert_int_equal(fixture_send(f, b, "bob", "", "x"), OUTCOME_OK);
+	assert_int_equal(f->reply.seq, 2);
+	fixture_commit(f);
+	/* A sync that fails leaves the outcome open, as for a batch. */
+	fail_sync = SQLITE_IOERR_FSYNC;
+	assert_int_equal(store_sweep(f->store), STORE_FATAL);
+	fail_sync = 0;
+	fixture_reopen(f);
+	for (int i = 0; i < 1000 && store_sweep_pending(f->store); i++)
+		assert_int_equal(store_sweep(f->store), STORE_OK);
+	assert_int_equal(fixture_query(f, "SELECT count(*) FROM message"), 2);
+	assert_int_equal(fixture_query(f, "SELECT count(*) FROM member"), 2);
+}
+
 int
 main(void)
 {
@@ -228,6 +267,7 @@ main(void)
 		TEST(test_write_fails),
 		TEST(test_refused_has_no_receipt),
 		TEST(test_checkpoint_fails),
+		TEST(test_removal_fails),
 	};
 
 	return cmocka_run_group_tests(tests, register_faults, NULL);

@@ -8,7 +8,9 @@ unit_d_programs = \
 	tests/unit/test_store_change \
 	tests/unit/test_store_faults \
 	tests/unit/test_store_open \
-	tests/unit/test_store_rooms
+	tests/unit/test_store_room_change \
+	tests/unit/test_store_rooms \
+	tests/unit/test_store_trim
 store_fixture = tests/unit/store_fixture.c tests/unit/store_fixture.h
 
 tests_unit_test_commit_SOURCES = tests/unit/test_commit.c $(store_fixture)
@@ -39,3 +41,11 @@ tests_unit_test_store_rooms_SOURCES = tests/unit/test_store_rooms.c \
 	$(store_fixture)
 tests_unit_test_store_rooms_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_store_rooms_LDADD = $(unit_ldadd)
+tests_unit_test_store_room_change_SOURCES = \
+	tests/unit/test_store_room_change.c $(store_fixture)
+tests_unit_test_store_room_change_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_store_room_change_LDADD = $(unit_ldadd)
+tests_unit_test_store_trim_SOURCES = \
+	tests/unit/test_store_trim.c $(store_fixture)
+tests_unit_test_store_trim_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_store_trim_LDADD = $(unit_ldadd)
