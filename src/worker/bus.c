@@ -22,6 +22,7 @@
 #include "worker.h"
 #include "worker_start.h"
 #include "ws_conn.h"
+#include "ws_presence.h"
 
 #define BUS_QUEUE_MAX (64 * 1024 * 1024)
 
@@ -204,12 +205,19 @@ bus_record(struct link *l, const struct wire_record *rec, void *arg)
 		log_warn("events lost, reading the log", NULL);
 		auth_forget(w->auth, 0);
 		ws_list_lost(w->ws);
+		ws_presence_lost(w->presence);
 		ws_list_recheck(w->ws, 0);
 		return 0;
-	case REC_PRESENCE_RESET:
-		return rec_empty_get(rec);
 	case REC_PRESENCE:
-		return rec_presence_get(rec, &presence);
+		if (rec_presence_get(rec, &presence) == -1)
+			return -1;
+		ws_presence_change(w->presence, &presence);
+		return 0;
+	case REC_PRESENCE_RESET:
+		if (rec_empty_get(rec) == -1)
+			return -1;
+		ws_presence_reset(w->presence);
+		return 0;
 	case REC_DRAIN:
 		if (rec_drain_get(rec, &v) == -1)
 			return -1;

@@ -20,6 +20,7 @@
 #include "users.h"
 #include "worker.h"
 #include "ws_conn.h"
+#include "ws_presence.h"
 
 /* client_msg_id may be escaped sixfold. */
 #define OWN_MAX (WIRE_RECORD_MAX + 6 * 128 + 32)
@@ -246,6 +247,7 @@ fanout_members(struct worker *w, const struct wire_record *rec)
 				feed_left(c, e.room);
 		}
 	}
+	ws_presence_members(w->presence, &e, rec->type == REC_EVENT_JOINED);
 	return 0;
 }
 

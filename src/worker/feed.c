@@ -18,6 +18,7 @@
 #include "resume.h"
 #include "worker.h"
 #include "ws_conn.h"
+#include "ws_presence.h"
 
 #define FEEDER_SLICE_US 2000
 /* Pages of one connection before it is another's turn. */
@@ -136,6 +137,7 @@ feed_new(struct ws_conn *c, uint64_t id, const char *token, uint64_t seq,
 	TAILQ_INSERT_TAIL(&c->feeds, f, in_conn);
 	if (f->room->confirmed)
 		feed_set_state(f, FEED_BEHIND);
+	ws_presence_feed(f);
 	return f;
 }
 
@@ -261,6 +263,7 @@ feed_disconnect(struct ws_conn *c)
 		feed_free(f);
 	while ((f = TAILQ_FIRST(&c->feeds)) != NULL)
 		feed_free(f);
+	ws_presence_disconnect(c);
 }
 
 void

@@ -16,6 +16,7 @@
 #include "room_json.h"
 #include "worker.h"
 #include "ws_conn.h"
+#include "ws_presence.h"
 
 struct subscribe {
 	struct subscribe *next;
@@ -116,7 +117,8 @@ feed_sync_complete(struct ws_conn *c)
 	struct buf b;
 	bool first = true;
 
-	if (c->synced || !c->listed || c->sync_left > 0)
+	if (c->synced || !c->listed || c->sync_left > 0 ||
+	    !ws_presence_synced(c))
 		return;
 	c->synced = true;
 	buf_init(&b, FEEDER_TEXT_MAX);

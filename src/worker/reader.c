@@ -62,6 +62,11 @@ static const char *const sql[READER_SQL_LAST] = {
 	    "JOIN room r ON r.id = m.room "
 	    "WHERE m.tenant = ?1 AND m.user = ?2 AND m.room > ?3 "
 	    "ORDER BY m.room LIMIT ?4",
+	[READER_PEER_ROOMS] =
+	    "SELECT m.room, h.members "
+	    "FROM member m JOIN room_head h ON h.room = m.room "
+	    "WHERE m.tenant = ?1 AND m.user = ?2 AND m.room > ?3 "
+	    "ORDER BY m.room LIMIT ?4",
 	[READER_FEED] =
 	    "SELECT h.last_seq, h.first_seq, h.rev, h.members, m.last_ack "
 	    "FROM room_head h LEFT JOIN member m "

@@ -126,6 +126,12 @@ int reader_user_rooms(struct reader *r, uint64_t tenant, const char *user,
     size_t user_len, uint64_t after, unsigned limit, reader_user_room_fn *fn,
     void *arg);
 
+/* The same with nothing but how many members each room has. */
+typedef bool reader_peer_room_fn(uint64_t room, uint32_t members, void *arg);
+int reader_peer_rooms(struct reader *r, uint64_t tenant, const char *user,
+    size_t user_len, uint64_t after, unsigned limit, reader_peer_room_fn *fn,
+    void *arg);
+
 /* Where a room and one of its members stand, for a page of a feed.  0 when
  * there is no such room. */
 struct reader_feed {

@@ -114,6 +114,21 @@ rooms_get(struct rooms *r, uint64_t tenant, uint64_t id, const char *token)
 	return room;
 }
 
+size_t
+rooms_count(const struct rooms *r)
+{
+	return r->count;
+}
+
+void
+rooms_each(struct rooms *r, void (*fn)(struct room *room, void *arg), void *arg)
+{
+	for (size_t i = 0; i < r->size; i++)
+		for (struct room *room = r->slot[i]; room != NULL;
+		     room = room->next_id)
+			fn(room, arg);
+}
+
 void
 rooms_release(struct rooms *r, struct room *room)
 {
@@ -128,6 +143,7 @@ rooms_release(struct rooms *r, struct room *room)
 	r->count--;
 	if (!room->confirmed)
 		TAILQ_REMOVE(&r->asked, room, asked);
+	ws_presence_room_gone(r->w->presence, room);
 	bus_interest_del(r->w->bus, id_room_key(room->id));
 	free(room);
 }
@@ -143,6 +159,7 @@ rooms_confirmed(struct rooms *r, uint64_t serial)
 
 		TAILQ_REMOVE(&r->asked, room, asked);
 		room->confirmed = true;
+		ws_presence_room(r->w->presence, room);
 		LIST_FOREACH(f, &room->feeds, in_room)
 			feed_room_confirmed(f);
 	}

@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 
 #include "../common/ids.h"
+#include "ws_presence.h"
 
 struct room;
 struct rooms;
@@ -39,6 +40,7 @@ struct feed {
 	uint8_t state;                /* enum feed_state */
 	bool syncing;                 /* sync.complete waits for it */
 	bool seen;                    /* mark of a relist under way */
+	bool peers;                   /* told of who is online in the room */
 };
 
 LIST_HEAD(feed_list, feed);
@@ -52,6 +54,7 @@ struct room {
 	bool confirmed;
 	char token[ID_TOKEN_SIZE];
 	struct feed_list feeds;
+	struct room_presence presence;
 };
 
 struct rooms *rooms_new(struct worker *w);
@@ -62,6 +65,10 @@ struct room *rooms_find(struct rooms *r, uint64_t id);
  * without a feed must get one at once, or rooms_release(). */
 struct room *rooms_get(struct rooms *r, uint64_t tenant, uint64_t id,
     const char *token);
+/* How many there are, and fn for each. */
+size_t rooms_count(const struct rooms *r);
+void rooms_each(struct rooms *r, void (*fn)(struct room *room, void *arg),
+    void *arg);
 /* Frees it when no feed is left. */
 void rooms_release(struct rooms *r, struct room *room);
 /* The hub confirmed interest up to this serial. */

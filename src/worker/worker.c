@@ -32,6 +32,7 @@
 #include "users.h"
 #include "worker_start.h"
 #include "ws_conn.h"
+#include "ws_presence.h"
 
 /* How often a draining worker looks whether it is done. */
 #define DRAIN_LOOK_MS 20
@@ -95,6 +96,7 @@ worker_configure(struct worker *w, const struct wire_record *rec)
 		return -1;
 	w->submit = submit_new(w);
 	w->auth = auth_new(w);
+	w->presence = ws_presence_new(w);
 	w->rooms = rooms_new(w);
 	w->users = users_new();
 	w->feeder = feeder_new(w);
@@ -119,6 +121,7 @@ worker_free(struct worker *w)
 	typing_free(w->typing);
 	feeder_free(w->feeder);
 	rooms_free(w->rooms);
+	ws_presence_free(w->presence);
 	users_free(w->users);
 	auth_free(w->auth);
 	submit_free(w->submit);

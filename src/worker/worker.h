@@ -20,6 +20,7 @@ struct users;
 struct feeder;
 struct typing;
 struct ws_list;
+struct ws_presence;
 
 struct worker {
 	struct event_base *base;
@@ -29,16 +30,17 @@ struct worker {
 	int page_slot;
 	uint64_t incarnation;
 	bool draining;
-	struct reader *reader; /* read-only database */
-	struct submit *submit; /* operations at the writer */
-	struct auth *auth;     /* keys and tenants, cached */
-	struct http *http;     /* evhttp and the REST API */
-	struct bus *bus;       /* the hub: interest, attach, events */
-	struct rooms *rooms;   /* rooms with sockets here */
-	struct users *users;   /* users with sockets here */
-	struct feeder *feeder; /* who is behind and gets pages */
-	struct typing *typing; /* who types */
-	struct ws_list *ws;    /* all WebSocket connections */
+	struct reader *reader;        /* read-only database */
+	struct submit *submit;        /* operations at the writer */
+	struct auth *auth;            /* keys and tenants, cached */
+	struct http *http;            /* evhttp and the REST API */
+	struct bus *bus;              /* the hub: interest, attach, events */
+	struct rooms *rooms;          /* rooms with sockets here */
+	struct users *users;          /* users with sockets here */
+	struct feeder *feeder;        /* who is behind and gets pages */
+	struct typing *typing;        /* who types */
+	struct ws_list *ws;           /* all WebSocket connections */
+	struct ws_presence *presence; /* who is online, who was told */
 };
 
 /* The role's main function: never returns before the process ends; the

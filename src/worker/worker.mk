@@ -37,10 +37,13 @@ worker_sources += \
 	src/worker/fields.c src/worker/fields.h \
 	src/worker/frame_cache.c src/worker/frame_cache.h \
 	src/worker/reader_feed.c \
+	src/worker/reader_peers.c \
 	src/worker/resume.c src/worker/resume.h \
 	src/worker/room_json.c src/worker/room_json.h \
 	src/worker/rooms.c src/worker/rooms.h \
+	src/worker/roster.c src/worker/roster.h \
 	src/worker/submit.c src/worker/submit.h \
+	src/worker/told.c src/worker/told.h \
 	src/worker/typing.c src/worker/typing.h \
 	src/worker/users.c src/worker/users.h \
 	src/worker/worker.c src/worker/worker.h src/worker/worker_start.h \
@@ -48,4 +51,7 @@ worker_sources += \
 	src/worker/ws_operations.c src/worker/ws_command.h \
 	src/worker/ws_conn.c src/worker/ws_conn.h \
 	src/worker/ws_list.c src/worker/ws_list.h \
-	src/worker/ws_out.c src/worker/ws_out.h
+	src/worker/ws_out.c src/worker/ws_out.h \
+	src/worker/ws_presence.c src/worker/ws_presence.h \
+	src/worker/ws_presence_int.h \
+	src/worker/ws_presence_list.c

@@ -27,6 +27,7 @@
 #include "resume.h"
 #include "ws_commands.h"
 #include "ws_list.h"
+#include "ws_presence.h"
 
 /* The kernel doubles it: at most 128 KiB wait in the socket itself. */
 #define SOCKET_SEND_BUFFER (64 * 1024)
@@ -472,7 +473,9 @@ ws_conn_flush(struct ws_conn *c)
 	} else if (c->failed) {
 		(void)shutdown(c->fd, SHUT_WR);
 	}
-	if (c->out.bytes < WS_OUT_LOW)
+	if (c->out.bytes < WS_OUT_LOW) {
 		feed_wake(c);
+		ws_presence_wake(c);
+	}
 	ws_conn_throttle(c);
 }

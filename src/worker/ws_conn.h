@@ -15,6 +15,7 @@
 #include "../common/buf.h"
 #include "auth.h"
 #include "rooms.h"
+#include "told.h"
 #include "users.h"
 #include "ws_out.h"
 
@@ -58,6 +59,8 @@ struct ws_conn {
 	bool relist;      /* its list of rooms is due */
 	bool listed;      /* its first list of rooms is complete */
 	bool synced;      /* sync.complete has been sent */
+	bool peers_due;   /* who is online in some of its rooms is to be told */
+	bool presenting;  /* in the queue for that */
 	struct ws_codec codec;
 	uint16_t refused;   /* close code: its right went while attaching */
 	uint32_t sync_left; /* feeds that sync.complete waits for */
@@ -80,6 +83,7 @@ struct ws_conn {
 	struct feed_queue behind; /* those to be paged, in turns */
 	struct ws_ops ops;
 	struct resume *resume; /* until sync.complete */
+	struct told told;      /* of whom that they are online */
 	struct ws_out out;
 	struct buf in;      /* an incomplete frame */
 	struct buf message; /* fragments of an unfinished message */
@@ -88,6 +92,7 @@ struct ws_conn {
 	LIST_ENTRY(ws_conn) in_user;
 	TAILQ_ENTRY(ws_conn) in_tick;
 	TAILQ_ENTRY(ws_conn) in_feeder;
+	TAILQ_ENTRY(ws_conn) in_presence;
 	TAILQ_ENTRY(ws_conn) in_attach; /* attaching, in the hub's order */
 	struct ws_conn *next_dirty;
 	struct ws_conn *next_gone;
