@@ -59,6 +59,12 @@ feeder_tick(struct feeder *fr)
 }
 
 void
+feeder_rest(struct feeder *fr)
+{
+	frame_cache_clear(fr->cache);
+}
+
+void
 feed_keep(struct room *room, uint64_t rev, const struct rec_event_message *m,
     struct ws_shared *frame)
 {

@@ -25,6 +25,8 @@ struct feeder *feeder_new(struct worker *w);
 void feeder_free(struct feeder *f);
 /* Once a second while there are connections: frees what nobody reads. */
 void feeder_tick(struct feeder *f);
+/* The last connection has gone. */
+void feeder_rest(struct feeder *f);
 
 /* A granted connection: read its list of rooms, then feed them all. */
 void feed_connect(struct ws_conn *c);

@@ -92,12 +92,18 @@ cache_remove_oldest(struct frame_cache *fc)
 }
 
 void
+frame_cache_clear(struct frame_cache *fc)
+{
+	while (fc->count > 0)
+		cache_remove_oldest(fc);
+}
+
+void
 frame_cache_free(struct frame_cache *fc)
 {
 	if (fc == NULL)
 		return;
-	while (fc->count > 0)
-		cache_remove_oldest(fc);
+	frame_cache_clear(fc);
 	free(fc);
 }
 

@@ -38,6 +38,7 @@ void frame_cache_put(struct frame_cache *fc, uint64_t room, uint64_t seq,
  * FRAME_CACHE_TICKS of them. */
 #define FRAME_CACHE_TICKS 5
 void frame_cache_tick(struct frame_cache *fc);
+void frame_cache_clear(struct frame_cache *fc);
 /* Bytes held. */
 size_t frame_cache_bytes(const struct frame_cache *fc);
 

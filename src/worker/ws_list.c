@@ -216,8 +216,10 @@ list_flush(evutil_socket_t fd, short what, void *arg)
 		l->gone = c->next_gone;
 		TAILQ_REMOVE(&l->bucket[c->id % TICK_BUCKETS], c, in_tick);
 		free(c);
-		if (--l->count == 0)
+		if (--l->count == 0) {
 			event_del(l->tick);
+			feeder_rest(l->w->feeder);
+		}
 	}
 	page_set(l->w->page, l->w->page_slot, GAUGE_CONNECTIONS, l->count);
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The worker's core.
-unit_f_programs = tests/unit/test_ws_out tests/unit/test_fields
+unit_f_programs = tests/unit/test_ws_out tests/unit/test_fields \
+	tests/unit/test_frame_cache
 
 tests_unit_test_ws_out_SOURCES = tests/unit/test_ws_out.c
 tests_unit_test_ws_out_CPPFLAGS = $(unit_cppflags)
@@ -8,3 +9,6 @@ tests_unit_test_ws_out_LDADD = $(unit_ldadd)
 tests_unit_test_fields_SOURCES = tests/unit/test_fields.c
 tests_unit_test_fields_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_fields_LDADD = $(unit_ldadd)
+tests_unit_test_frame_cache_SOURCES = tests/unit/test_frame_cache.c
+tests_unit_test_frame_cache_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_frame_cache_LDADD = $(unit_ldadd)
