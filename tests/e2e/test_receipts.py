@@ -98,6 +98,58 @@ async def test_dies_making_and_filling_rooms(start_server, strace,
     await bob.close()
 
 
+@pytest.mark.parametrize("inject", [
+    "fdatasync,fsync:when=1", f"{SENDS}:when=1", f"{SENDS}:when=2"])
+async def test_dies_changing_things(start_server, strace,
+                                    inject):    # noqa: F811
+    """Edits, deletions and changes of rooms: each is done once, and told."""
+    server = start_server(workers=2)
+    tenant = Tenant(server)
+    ann = tenant.user("ann", slot=0)
+    room = ann.make_room(["bob"], name="old")
+    room_id = room["room_id"]
+    kept, gone = [ann.say(room_id, f"{i}") for i in range(2)]
+    bob = await Chat.connect(tenant, "bob", slot=1)
+    await bob.wait("sync.complete")
+    path = f"/rooms/{room_id}"
+    answers = []
+    for method, tail, body, status in (
+            ("PUT", f"/messages/{kept['message_id']}", {"content": "a"}, 200),
+            ("PUT", f"/messages/{kept['message_id']}", {"content": "b"}, 200),
+            ("DELETE", f"/messages/{gone['message_id']}", None, 204),
+            ("PATCH", "", {"name": "new"}, 200),
+            ("DELETE", "", None, 204)):
+        if status == 204 and not tail:
+            # All of it was told, before the room goes.
+            await bob.until(lambda: bob.of("message.deleted") and
+                            bob.of("room.updated"))
+            assert await asyncio.to_thread(ann.history, room_id) == [
+                answers[1], answers[2]]
+        pid, _ = await dies_at(server, strace, inject)
+        reply = await asyncio.to_thread(ann.call, method, path + tail, body)
+        reply.expect(status)
+        if server.children().get("writer") == pid:
+            server.kill("writer")
+        await asyncio.to_thread(server.wait_respawn, "writer", None, pid)
+        answers.append(reply.json if status == 200 else await
+                       asyncio.to_thread(read_message, ann, path + tail))
+    await bob.wait("room.deleted", room_id=room_id)
+    assert [a.get("rev") for a in answers[:3]] == [1, 2, 3]
+    assert answers[3] == {**room, "name": "new", "last_seq": 2}
+    revs = [f["rev"] for f in bob.of("message.edited")]
+    assert revs == sorted(set(revs)) and revs[-1] == 2
+    assert [f["rev"] for f in bob.of("message.deleted")] == [3]
+    assert bob.of("room.updated")[-1]["room"] == answers[3]
+    assert len(bob.of("room.deleted")) == 1
+    await bob.close()
+
+
+def read_message(caller, path):
+    """A message as it now stands; None for what has no such path."""
+    reply = caller.get(path)
+    return reply.json if reply.status == 200 else None
+
+
 async def test_dies_under_load(start_server):
     """Again and again with hundreds of messages in flight."""
     server = start_server(workers=3)
