@@ -7,6 +7,7 @@ EXTRA_DIST += \
 	tests/e2e/chat.py \
 	tests/e2e/client.py \
 	tests/e2e/conftest.py \
+	tests/e2e/control.py \
 	tests/e2e/e2e.sh \
 	tests/e2e/faults.py \
 	tests/e2e/harness.py \
@@ -42,6 +43,7 @@ EXTRA_DIST += \
 	tests/e2e/test_slow_reader.py \
 	tests/e2e/test_start.py \
 	tests/e2e/test_tool.py \
+	tests/e2e/test_trim.py \
 	tests/e2e/test_ws_answers.py \
 	tests/e2e/test_ws_changes.py \
 	tests/e2e/test_ws_live.py \
