@@ -5,6 +5,23 @@ LONG_TESTS += tests/e2e/long.sh
 
 EXTRA_DIST += \
 	tests/e2e/chat.py \
+	tests/e2e/check \
+	tests/e2e/checker/__init__.py \
+	tests/e2e/checker/__main__.py \
+	tests/e2e/checker/acts.py \
+	tests/e2e/checker/audit.py \
+	tests/e2e/checker/conn.py \
+	tests/e2e/checker/device.py \
+	tests/e2e/checker/faults.py \
+	tests/e2e/checker/frames.py \
+	tests/e2e/checker/log.py \
+	tests/e2e/checker/main.py \
+	tests/e2e/checker/plan.py \
+	tests/e2e/checker/report.py \
+	tests/e2e/checker/stewards.py \
+	tests/e2e/checker/truth.py \
+	tests/e2e/checker/web.py \
+	tests/e2e/checker/world.py \
 	tests/e2e/client.py \
 	tests/e2e/conftest.py \
 	tests/e2e/control.py \
@@ -18,6 +35,7 @@ EXTRA_DIST += \
 	tests/e2e/run \
 	tests/e2e/strace.py \
 	tests/e2e/test_acks.py \
+	tests/e2e/test_checker.py \
 	tests/e2e/test_demo.py \
 	tests/e2e/test_disk.py \
 	tests/e2e/test_dm_race.py \
@@ -28,6 +46,8 @@ EXTRA_DIST += \
 	tests/e2e/test_long.py \
 	tests/e2e/test_lost.py \
 	tests/e2e/test_power_cut.py \
+	tests/e2e/test_presence.py \
+	tests/e2e/test_presence_churn.py \
 	tests/e2e/test_rate_limit.py \
 	tests/e2e/test_receipts.py \
 	tests/e2e/test_rest_edit.py \

@@ -1,0 +1,558 @@
+# SPDX-License-Identifier: MIT
+"""What devices do.
+
+An operation goes on until it is answered, however often its answer is
+lost; then the answer must be one that the truth allows.
+"""
+import asyncio
+import time
+
+from .plan import ROOM_WEIGHT
+from .web import Lost, call
+
+PAUSE = 0.05
+MAY_FLY = 12        # operations of one device at a time
+
+
+class Until:
+    """Retries of one operation, which must end some time."""
+
+    def __init__(self, world, what):
+        self.world = world
+        self.what = what
+        self.end = time.monotonic() + world.limit
+
+    async def again(self, why):
+        self.world.report.expect(
+            time.monotonic() < self.end,
+            lambda: f"{self.what} was not answered; at last: {why!r}")
+        await asyncio.sleep(PAUSE)
+
+
+async def rest(dev, method, path, body=None, abandon=False, backend=False):
+    """One request as the device's user; unavailable counts as lost, but
+    as one that did nothing."""
+    world, tenant = dev.world, dev.tenant
+    headers = tenant.api.headers(None if backend else dev.user)
+    answer = await call(world.port, method, path, headers, body, abandon)
+    world.report.expect(
+        answer.status != 500,
+        lambda: f"{method} {path} was answered with {answer}")
+    if answer.status == 503:
+        raise Lost(False, repr(answer))
+    return answer
+
+
+def room_at(dev, x, wanted=lambda room: True):
+    """One of the rooms he is in, by a share of 1; None if in none."""
+    rooms = [r for r in dev.tenant.rooms
+             if r.alive() and dev.user in r.pairs and
+             r.pairs[dev.user].state == "in" and wanted(r)]
+    x *= sum(ROOM_WEIGHT.get(r.plan.key, 2) for r in rooms)
+    for room in rooms:
+        x -= ROOM_WEIGHT.get(room.plan.key, 2)
+        if x < 0:
+            return room
+    return None
+
+
+def own_at(dev, room, x):
+    """One of his own messages that have been answered, newer ones more
+    often; None without any."""
+    own = [s for s in room.sends if s.user == dev.user and s.told]
+    return own[int(len(own) * (1 - x * x)) - 1] if own else None
+
+
+def refusal_of(world, dev, room, code, since, what):
+    """A refusal must have a reason."""
+    pair = room.pair(dev.user)
+    if code == "forbidden":
+        world.report.expect(
+            not pair.sure("in", since),
+            lambda: f"{what} was forbidden; {dev.user} is a member of "
+            f"{room} since tick {pair.tick}")
+    elif code == "not_found":
+        world.report.expect(
+            room.deleting is not None,
+            lambda: f"{what}: {room} was not found")
+    else:
+        world.report.fail(f"{what} was refused with {code}")
+
+
+# ---- sending ----
+
+def new_send(dev, room, b, meta=None, size=None):
+    dev.numbers += 1
+    cmid = f"{dev.name}.{dev.numbers}"
+    if size is None:
+        size = int(2000 * b ** 6)
+    if meta is None and b < 0.2:
+        meta = {"n": dev.numbers, "list": [1.5, None, "\u00e9\u0000"]}
+    return dev.world.truth.begin_send(
+        cmid, room, dev.user, f"{cmid} " + "x" * size, meta)
+
+
+def _body(send):
+    body = {"content": send.content, "client_msg_id": send.cmid}
+    if send.meta is not None:
+        body["meta"] = send.meta
+    return body
+
+
+async def _send_ws(dev, send):
+    conn = dev.conn
+    answer = await conn.request("send_message", room_id=send.room.id,
+                                **_body(send))
+    if answer["type"] == "error":
+        if answer["temporary"]:
+            # internal_error: it is not known whether it was stored.
+            raise Lost(answer["code"] == "internal_error", answer["code"])
+        return answer["code"]
+    conn.expect(answer["type"] == "message.sent",
+                lambda: f"{send} was answered with {answer}")
+    dev.world.truth.told(send, answer, not answer["duplicate"], conn)
+    return None
+
+
+async def _send_rest(dev, send, abandon=False):
+    answer = await rest(dev, "POST", f"/rooms/{send.room.id}/messages",
+                        _body(send), abandon)
+    if answer.code is not None:
+        return answer.code
+    dev.world.truth.told(send, answer.json, answer.status == 201)
+    dev.world.truth.shown(send.room, answer.json)
+    return None
+
+
+async def settle(dev, send, by_ws, abandon=False):
+    """Sends it until it is answered."""
+    world = dev.world
+    until = Until(world, f"send of {send}")
+    while True:
+        since = world.report.tick
+        try:
+            if by_ws and dev.online():
+                code = await _send_ws(dev, send)
+            else:
+                code = await _send_rest(dev, send, abandon)
+            break
+        except Lost as e:
+            send.lost = send.lost or e.sent
+            abandon = False
+            by_ws = not by_ws
+            await until.again(e)
+    world.report.step()
+    if code is not None:
+        refusal_of(world, dev, send.room, code, since, f"send of {send}")
+        if not send.told:
+            send.refused = code
+    else:
+        world.count("messages sent")
+
+
+async def act_send(dev, a):
+    room = room_at(dev, a.a)
+    if room is not None:
+        await settle(dev, new_send(dev, room, a.b), a.c < 0.7)
+
+
+async def act_burst(dev, a):
+    """Many large ones at once, so that somebody becomes a slow reader."""
+    room = room_at(dev, a.a)
+    if room is None:
+        return
+    n = 6 + int(18 * a.b) if not dev.world.slow else 6
+    await asyncio.gather(*(
+        settle(dev, new_send(dev, room, 0.5, size=int(8000 * a.c)), True)
+        for _ in range(n)))
+
+
+async def act_race(dev, a):
+    """The same one on several connections, so on several workers."""
+    room = room_at(dev, a.a)
+    if room is not None:
+        send = new_send(dev, room, a.b)
+        await asyncio.gather(*(settle(dev, send, i == 0)
+                               for i in range(2 + int(4 * a.c))))
+
+
+async def act_abandon(dev, a):
+    """The first answer is not waited for."""
+    room = room_at(dev, a.a)
+    if room is not None:
+        await settle(dev, new_send(dev, room, a.b), False, abandon=True)
+
+
+async def act_again(dev, a):
+    """An old one is repeated: nothing is stored, and it is shown as it
+    now stands."""
+    room = room_at(dev, a.a)
+    send = own_at(dev, room, a.b) if room else None
+    if send is not None:
+        await settle(dev, send, a.c < 0.5)
+
+
+async def act_conflict(dev, a):
+    """An old client_msg_id with something else in it."""
+    world, room = dev.world, room_at(dev, a.a)
+    send = own_at(dev, room, a.b) if room else None
+    if send is None:
+        return
+    body = _body(send)
+    if a.c < 0.5:
+        body["content"] += " and more"
+    else:
+        body["meta"] = {"other": send.meta}
+    until = Until(world, f"conflict with {send}")
+    while True:
+        since = world.report.tick
+        try:
+            if int(a.c * 10) % 2 and dev.online():
+                answer = await dev.conn.request(
+                    "send_message", room_id=room.id, **body)
+                code = answer.get("code", "none")
+                if answer.get("temporary"):
+                    raise Lost(True, code)
+            else:
+                answer = await rest(
+                    dev, "POST", f"/rooms/{room.id}/messages", body)
+                code = answer.code
+            break
+        except Lost as e:
+            await until.again(e)
+    if code != "conflict":
+        refusal_of(world, dev, room, code, since, f"conflict with {send}")
+
+
+# ---- changing ----
+
+async def change(dev, send, method, body=None, backend=False):
+    """PUT or DELETE of a message until it is answered."""
+    world = dev.world
+    what = f"{method} of {send}"
+    path = f"/rooms/{send.room.id}/messages/{send.id}"
+    until, lost = Until(world, what), False
+    world.journal(f"{what} by {'backend' if backend else dev.name}")
+    while True:
+        since = world.report.tick
+        try:
+            answer = await rest(dev, method, path, body, backend=backend)
+            break
+        except Lost as e:
+            lost = lost or e.sent
+            await until.again(e)
+    world.report.step()
+    if answer.status == 409:
+        world.report.expect(
+            method == "PUT" and send.deleting is not None,
+            lambda: f"{what} was answered with {answer}")
+    elif answer.code is not None:
+        if backend:
+            world.report.expect(
+                send.room.deleting is not None,
+                lambda: f"{what} was answered with {answer}")
+        else:
+            refusal_of(world, dev, send.room, answer.code, since, what)
+    return answer, lost
+
+
+async def edit(dev, send, size):
+    world = dev.world
+    async with send.lock:
+        send.edits += 1
+        content = f"{send.cmid} e{send.edits} " + "y" * size
+        send.versions[content] = world.report.step()
+        before = set(send.possible)
+        send.possible.add(content)
+        answer, lost = await change(dev, send, "PUT", {"content": content})
+        if answer.status == 200:
+            send.possible = {content}
+            world.truth.shown(send.room, answer.json)
+            world.report.expect(
+                answer.json["content"] == content and
+                "edited_at" in answer.json,
+                lambda: f"an edit of {send} was answered with {answer}")
+            world.count("edits")
+        elif not lost:
+            send.possible = before
+
+
+async def act_edit(dev, a):
+    room = room_at(dev, a.a)
+    send = own_at(dev, room, a.b) if room else None
+    if send is not None and not send.lock.locked():
+        await edit(dev, send, int(500 * a.c ** 3))
+
+
+async def delete(dev, send, backend=False):
+    world = dev.world
+    async with send.lock:
+        send.deleting = send.deleting or world.report.step()
+        answer, lost = await change(dev, send, "DELETE", backend=backend)
+        if answer.status == 204:
+            send.deleted = "yes"
+            world.count("deletes")
+        elif lost and send.deleted == "no":
+            send.deleted = "maybe"
+
+
+async def act_delete(dev, a):
+    room = room_at(dev, a.a)
+    send = own_at(dev, room, a.b) if room else None
+    if send is not None and not send.lock.locked():
+        await delete(dev, send)
+
+
+async def act_foreign(dev, a):
+    """Nobody changes another's message."""
+    world, room = dev.world, room_at(dev, a.a)
+    others = [s for s in room.sends if s.user != dev.user and s.told] \
+        if room else []
+    if not others:
+        return
+    send = others[int(a.b * len(others))]
+    method = "PUT" if a.c < 0.5 else "DELETE"
+    body = {"content": "not his"} if method == "PUT" else None
+    path = f"/rooms/{room.id}/messages/{send.id}"
+    until = Until(world, f"foreign {method} of {send}")
+    while True:
+        try:
+            answer = await rest(dev, method, path, body)
+            break
+        except Lost as e:
+            await until.again(e)
+    world.report.expect(
+        answer.status == 403 or room.deleting is not None or
+        (answer.status == 404 and not room.alive()),
+        lambda: f"{dev.user}'s {method} of {send} was answered with "
+        f"{answer}")
+
+
+# ---- cursors and hints ----
+
+async def act_ack(dev, a):
+    world, room = dev.world, room_at(dev, a.a)
+    if room is None:
+        return
+    at = dev.cur.get(room.id, 0)
+    if a.b < 0.2:
+        seq = int(at * a.b * 5)         # backwards: no effect
+    elif a.b < 0.23:
+        seq = room.head + 1000          # counts as the head
+    else:
+        seq = at
+    until = Until(world, f"ack {seq} in {room} by {dev.name}")
+    while True:
+        since = world.report.tick
+        at_least = world.truth.begin_ack(room, dev.user, seq)
+        try:
+            if a.c < 0.7 and dev.online():
+                code, cursor = await _ack_ws(dev, room, seq)
+            else:
+                answer = await rest(dev, "POST", "/acks",
+                                    {"room_id": room.id, "seq": seq})
+                code = answer.code
+                cursor = None if code else answer.json["seq"]
+            break
+        except Lost as e:
+            await until.again(e)
+    if code is not None:
+        refusal_of(world, dev, room, code, since, until.what)
+    else:
+        world.truth.acked(room, dev.user, at_least, cursor, dev.conn)
+        world.count("acks")
+
+
+async def _ack_ws(dev, room, seq):
+    conn = dev.conn
+    answer = await conn.request("ack", room_id=room.id, seq=seq)
+    if answer["type"] == "error":
+        if answer["temporary"]:
+            raise Lost(True, answer["code"])
+        return answer["code"], None
+    conn.expect(
+        answer["type"] == "ack.received" and
+        (answer["room_id"], answer["user_id"]) == (room.id, dev.user),
+        lambda: f"an ack was answered with {answer}")
+    return None, answer["seq"]
+
+
+async def act_typing(dev, a):
+    room = room_at(dev, a.a)
+    if room is None or not dev.online():
+        return
+    since = dev.world.report.tick
+    dev.world.truth.typed.add((room, dev.user))
+    try:
+        answer = await dev.conn.request(
+            "typing.start" if a.b < 0.7 else "typing.stop",
+            room_id=room.id)
+    except Lost:
+        return
+    if answer["type"] == "error" and not answer["temporary"]:
+        refusal_of(dev.world, dev, room, answer["code"], since, "typing")
+
+
+# ---- reading ----
+
+async def act_page(dev, a):
+    """A page of history: dense, rising, and of what was sent."""
+    world = dev.world
+    room = room_at(dev, a.a)
+    if room is None:
+        return
+    limit, at = 1 + int(a.c * 100), int(a.b * (room.head + 2))
+    back = int(a.c * 1000) % 2
+    head, since = room.head, world.report.tick
+    try:
+        answer = await rest(
+            dev, "GET", f"/rooms/{room.id}/messages?limit={limit}&"
+            + ("before_seq=" if back else "after_seq=") + str(at))
+    except Lost:
+        return
+    if answer.code is not None:
+        refusal_of(world, dev, room, answer.code, since, "GET of a page")
+        return
+    messages = answer.json["messages"]
+    for message in messages:
+        world.truth.shown(room, message)
+    seqs = [m["seq"] for m in messages]
+    if back:
+        top = at - 1 if at <= head else max([head, *seqs])
+        want = list(range(max(1, top - limit + 1), top + 1))
+        more = top - limit > 0
+    else:
+        top = min(max(head, max(seqs, default=0)), at + limit)
+        want = list(range(at + 1, top + 1))
+        more = answer.json["has_more"]
+    world.report.expect(
+        seqs == want and answer.json["has_more"] == more,
+        lambda: f"GET of {room}, {limit} "
+        f"{'before' if back else 'after'} {at}, showed {seqs}, has_more "
+        f"{answer.json['has_more']}; its head was {head}")
+
+
+async def act_rooms(dev, a):
+    """GET /rooms by pages: each of his rooms, with right counts."""
+    world = dev.world
+    before, path = dev.before(), f"/rooms?limit={2 + int(a.a * 20)}"
+    shown, cursor = {}, ""
+    while cursor is not None:
+        try:
+            answer = await rest(
+                dev, "GET", path + (cursor and f"&cursor={cursor}"))
+        except Lost:
+            return
+        world.report.expect(answer.status == 200,
+                            lambda: f"GET /rooms: {answer}")
+        for obj in answer.json["rooms"]:
+            shown[obj["room_id"]] = obj
+        cursor = answer.json["next_cursor"]
+    for room in dev.tenant_rooms():
+        pair = room.pairs.get(dev.user)
+        if room.id in shown:
+            room_row(dev, room, shown[room.id], before)
+        elif pair is not None and room.deleting is None:
+            world.report.expect(
+                not pair.sure("in", before.tick) or
+                room.id not in before.heads,
+                lambda: f"{room} is missing in GET /rooms of {dev.user}")
+
+
+def room_row(dev, room, obj, before):
+    """One room of GET /rooms."""
+    pair, last = room.pair(dev.user), obj["last_message"]
+    room_object = {k: v for k, v in obj.items() if k not in (
+        "last_ack", "unread_count", "last_message")}
+    truth = dev.world.truth
+    truth.room_of_object(room_object)
+    if last is not None:
+        truth.shown(room, last)
+    dev.world.report.expect(
+        obj["unread_count"] == obj["last_seq"] - obj["last_ack"] and
+        before.floors.get(room.id, 0) <= obj["last_ack"] <= pair.hi and
+        obj["last_seq"] >= before.heads.get(room.id, 0) and
+        obj["last_seq"] == (last["seq"] if last else 0) and
+        not pair.sure("out", before.tick),
+        lambda: f"GET /rooms of {dev.user} has {obj}; last_ack "
+        f"{pair.lo} to {pair.hi}, head {room.head}, {pair.state}")
+
+
+# ---- the connection ----
+
+async def act_subscribe(dev, a):
+    room = room_at(dev, a.a)
+    if room is None or not dev.online():
+        return
+    at = dev.cur.get(room.id, 0)
+    if a.b < 0.8:
+        after = max(0, at - int(60 * a.b ** 3))
+    elif a.b < 0.9:
+        after = at + int(20 * a.c)
+    else:
+        after = None
+    try:
+        await dev.subscribe(room, after, a.c < 0.6)
+    except Lost:
+        pass
+
+
+async def act_stall(dev, a):
+    """Reads nothing for a while."""
+    conn = dev.conn
+    if conn is None:
+        return
+    dev.world.journal(f"{dev.name} stalls")
+    conn.flowing.clear()
+    await dev.world.sleep(0.5 + 3 * a.a)
+    conn.flowing.set()
+
+
+async def act_drop(dev, a):
+    """Gone without a word, and back soon."""
+    dev.world.journal(f"{dev.name} drops its connection")
+    await dev.hang_up()
+    await dev.world.sleep(0.6 * a.a)
+
+
+async def act_leave_net(dev, a):
+    """Away for a time, perhaps for rounds."""
+    dev.world.journal(f"{dev.name} goes away")
+    await dev.hang_up()
+    dev.away_until = dev.world.traffic_time() + 2 + 12 * a.a
+
+
+async def act_pause(dev, a):
+    """The last positions are asked for again and nothing else happens."""
+    conn = dev.conn
+    if conn is None or not dev.online():
+        return
+    try:
+        await conn.request("ping")
+    except Lost:
+        pass
+
+
+ALONE = {"subscribe", "stall", "drop", "leave_net", "pause"}
+TABLE = {name[4:]: f for name, f in list(globals().items())
+         if name.startswith("act_")}
+
+
+async def run(dev):
+    """One device, for as long as there is traffic."""
+    world = dev.world
+    while world.traffic:
+        if dev.away_until > world.traffic_time():
+            await world.sleep(0.1)
+            continue
+        if not await dev.ensure():
+            await world.sleep(PAUSE)
+            continue
+        action = dev.script.next()
+        f = TABLE.get(action.kind)
+        if f is not None and dev.busy < MAY_FLY:
+            if action.kind in ALONE:
+                await f(dev, action)
+            else:
+                world.spawn(dev, f(dev, action))
+        await world.sleep(action.pause)

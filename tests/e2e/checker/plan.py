@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""What happens, as a function of the seed.
+
+Each actor draws from a generator of its own, the same number of values for
+every action, so its n-th action does not depend on what the others did or
+on how long anything took.
+"""
+import collections
+import random
+
+Action = collections.namedtuple("Action", "kind a b c pause")
+Fault = collections.namedtuple("Fault", "kind at slot x")
+RoomPlan = collections.namedtuple("RoomPlan", "key type members")
+TenantPlan = collections.namedtuple("TenantPlan", "name users rooms")
+
+# What a device does, and how often in comparison.
+DEVICE = {
+    "send": 40, "burst": 2, "race": 4, "abandon": 3, "conflict": 2,
+    "again": 3, "edit": 9, "delete": 3, "foreign": 1, "ack": 14,
+    "typing": 4, "page": 3, "rooms": 2, "subscribe": 4, "pause": 2,
+    "drop": 4, "leave_net": 1, "stall": 2}
+# What a tenant's backend does with rooms and members.
+STEWARD = {
+    "add": 22, "remove": 16, "leave": 8, "join": 8, "bounce": 6,
+    "patch": 8, "moderate": 6, "new_room": 3, "delete_room": 2,
+    "peek": 4}
+FAULTS = {
+    "worker": 8, "writer": 8, "master": 2, "group": 2, "restart": 2,
+    "both": 2, "writer_twice": 2, "pause_worker": 2}
+# How a device connects again.
+CONNECT = {"resume": 10, "resume_norev": 2, "resume_some": 2,
+           "resume_odd": 2, "plain": 5}
+
+DEVICE_PAUSE = 0.4
+STEWARD_PAUSE = 0.25
+
+
+def generator(seed, name):
+    return random.Random(f"{seed}/{name}")
+
+
+def pick(r, weights):
+    return r.choices(list(weights), list(weights.values()))[0]
+
+
+class Script:
+    """The actions of one actor, and his other choices."""
+
+    def __init__(self, seed, name, weights, pause, without=()):
+        self.random = generator(seed, name)
+        self.connects = generator(seed, name + "/connect")
+        self.weights = weights
+        self.pause = pause
+        self.without = without
+
+    def next(self):
+        r = self.random
+        kind = pick(r, self.weights)
+        action = Action(kind, r.random(), r.random(), r.random(),
+                        min(r.expovariate(1 / self.pause), 8 * self.pause))
+        if kind in self.without:
+            return action._replace(kind="nothing")
+        return action
+
+    def connect(self):
+        r = self.connects
+        kind, x = pick(r, CONNECT), r.random()
+        return ("plain" if "resume" in self.without else kind), x
+
+
+def faults_of_round(seed, number, workers, without=()):
+    """What dies in this round, in order; `at` is a share of its time."""
+    r = generator(seed, f"faults/{number}")
+    out = []
+    # The first round shows that the rest works without.
+    for _ in range(0 if number == 0 else r.choice((0, 1, 1, 1, 2, 2))):
+        out.append(Fault(pick(r, FAULTS), 0.1 + 0.8 * r.random(),
+                         r.randrange(workers), r.random()))
+    return sorted((f for f in out if f.kind not in without),
+                  key=lambda f: f.at)
+
+
+def tenants(seed):
+    """Two tenants; the second is small and must never hear of the first."""
+    r = generator(seed, "world")
+    big = [f"a{i}" for i in range(18)]
+    small = [f"b{i}" for i in range(6)]
+
+    def some(users, n):
+        return sorted(r.sample(users, n))
+
+    return [
+        TenantPlan("big", big, [
+            RoomPlan("busy", "group", some(big, 15)),
+            RoomPlan("mid", "group", some(big, 7)),
+            RoomPlan("few", "group", some(big, 4)),
+            RoomPlan("quiet", "group", some(big, 5)),
+            RoomPlan("chan", "channel", some(big, 8)),
+            RoomPlan("dm1", "dm", some(big, 2)),
+            RoomPlan("dm2", "dm", some(big, 2))]),
+        TenantPlan("small", small, [
+            RoomPlan("only", "group", some(small, 4)),
+            RoomPlan("open", "channel", some(small, 3)),
+            RoomPlan("dm3", "dm", some(small, 2))])]
+
+
+# How likely a room is to be chosen, in comparison; others have 2.
+ROOM_WEIGHT = {"busy": 8, "mid": 4, "quiet": 1}
+
+
+def devices_of(seed, user):
+    """Names of a user's devices, and whether each reads slowly."""
+    r = generator(seed, f"devices/{user}")
+    n = r.choice((1, 1, 1, 2, 2, 3))
+    return [(f"{user}.{i}", r.random() < 0.2) for i in range(n)]
