@@ -29,6 +29,7 @@ EXTRA_DIST += \
 	tests/e2e/faults.py \
 	tests/e2e/harness.py \
 	tests/e2e/long.sh \
+	tests/e2e/many.py \
 	tests/e2e/powercut.py \
 	tests/e2e/pytest.ini \
 	tests/e2e/raw.py \
@@ -36,6 +37,7 @@ EXTRA_DIST += \
 	tests/e2e/strace.py \
 	tests/e2e/test_acks.py \
 	tests/e2e/test_checker.py \
+	tests/e2e/test_big_room.py \
 	tests/e2e/test_demo.py \
 	tests/e2e/test_disk.py \
 	tests/e2e/test_dm_race.py \
@@ -51,6 +53,7 @@ EXTRA_DIST += \
 	tests/e2e/test_rate_limit.py \
 	tests/e2e/test_receipts.py \
 	tests/e2e/test_rest_edit.py \
+	tests/e2e/test_respawn.py \
 	tests/e2e/test_rest_errors.py \
 	tests/e2e/test_rest_http.py \
 	tests/e2e/test_rest_list.py \
@@ -60,6 +63,7 @@ EXTRA_DIST += \
 	tests/e2e/test_rest_rooms.py \
 	tests/e2e/test_rest_trim.py \
 	tests/e2e/test_resume.py \
+	tests/e2e/test_slow_many.py \
 	tests/e2e/test_slow_reader.py \
 	tests/e2e/test_start.py \
 	tests/e2e/test_tool.py \

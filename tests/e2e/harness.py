@@ -391,3 +391,11 @@ class Server:
                 return s
             s.close()
         raise AssertionError(f"no connection came to worker {slot}")
+
+
+def proc_io(pid):
+    """What it has passed to read() and write(), files and pipes but no
+    sockets: {"rchar": bytes, "wchar": bytes, …}."""
+    with open(f"/proc/{pid}/io", encoding="ascii") as f:
+        return {k: int(v) for k, v in
+                (line.split(":") for line in f if line.strip())}
