@@ -50,7 +50,8 @@ struct page {
 	int64_t started_unix_ms; /* of the master */
 	uint64_t started_mono_ms;
 	_Atomic uint32_t db_writable; /* set by the writer: 1 = its last
-					 * commit or probe went through */
+					 * commit or probe went through; by
+					 * the master: 0 = it cannot start */
 	uint32_t pad;
 	struct page_slot slots[PAGE_SLOTS];
 };

@@ -10,6 +10,7 @@
 #include <event2/event.h>
 #include <signal.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -357,6 +358,10 @@ child_reaped(struct child *c, int wait_status)
 		child_disconnect(c);
 	}
 	c->state = CHILD_GONE;
+	/* One that gives up before it is ready has a reason that stays. */
+	if (c->role == ROLE_WRITER && c->ready_ms == 0 &&
+	    WIFEXITED(wait_status))
+		atomic_store(&c->m->page->db_writable, 0);
 	page_retire(c->m->page, c->page_slot);
 	master_child_gone(c->m, c, wait_status);
 }

@@ -7,6 +7,7 @@
 #include "submit.h"
 
 #include <event2/event.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,6 +142,10 @@ submit_end(struct submit *s, submit_cb *cb, void *arg)
 	if (s->scratch.failed || s->scratch.len == 0 ||
 	    s->pending >= SUBMIT_OPS_MAX ||
 	    s->bytes + s->scratch.len > SUBMIT_BYTES_MAX)
+		return NULL;
+	/* No writer, and the last one could not write either: it is not
+	 * worth waiting for the next. */
+	if (s->link == NULL && atomic_load(&s->w->page->db_writable) == 0)
 		return NULL;
 	if (s->next - s->low >= s->size) {
 		if (s->size >= SUBMIT_WINDOW_MAX)

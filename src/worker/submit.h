@@ -35,7 +35,8 @@ struct buf *submit_begin(struct submit *s, struct op_head *h, uint64_t tenant);
 /*
  * Hands it over, at the end of this turn of the loop.  Returns a handle for
  * submit_cancel(), valid until the callback; NULL when too much is waiting
- * already (the callback is then not called: answer OUTCOME_BUSY).
+ * already, or there is no writer and none can start (the callback is then
+ * not called: answer OUTCOME_BUSY).
  */
 struct submit_op *submit_end(struct submit *s, submit_cb *cb, void *arg);
 /* The reply will be dropped; the operation itself goes on. */

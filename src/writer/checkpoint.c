@@ -5,11 +5,9 @@
  * process that ever checkpoints.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../common/clock.h"
 #include "../common/log.h"
@@ -24,26 +22,6 @@
 #define RESTART_PAUSE_MS 50
 #define START_PATIENCE_MS 50
 #define USUAL_PATIENCE_MS 100
-
-/* Syncs the WAL file itself.  Nobody holds locks on that file. */
-static int
-wal_sync(struct store *s)
-{
-	size_t size = strlen(s->path) + 5;
-	char *path = mem_alloc(size);
-	int fd, rc = 0;
-
-	(void)snprintf(path, size, "%s-wal", s->path);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd == -1)
-		rc = errno == ENOENT ? 0 : -1;
-	else {
-		rc = fdatasync(fd);
-		(void)close(fd);
-	}
-	free(path);
-	return rc;
-}
 
 static int
 wal_hook(void *arg, sqlite3 *db, const char *name, int frames)
@@ -66,11 +44,16 @@ checkpoint(struct store *s, int mode)
 
 	rc = sqlite3_wal_checkpoint_v2(s->db, NULL, mode, &frames, &done);
 	s->checkpoints++;
-	if (rc == SQLITE_OK)
+	if (rc == SQLITE_OK) {
+		s->checkpoint_err = 0;
 		return 0;
-	if ((rc & 0xff) != SQLITE_BUSY)
+	}
+	/* It is tried again and again: said once. */
+	if ((rc & 0xff) != SQLITE_BUSY && rc != s->checkpoint_err) {
+		s->checkpoint_err = rc;
 		log_error("checkpoint failed", "code=%d text=\"%s\"",
 		    sqlite3_extended_errcode(s->db), sqlite3_errmsg(s->db));
+	}
 	return -1;
 }
 
@@ -79,8 +62,13 @@ store_checkpoint_start(struct store *s, char *err, size_t errsize)
 {
 	(void)sqlite3_busy_timeout(s->db, START_PATIENCE_MS);
 	if (checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE) == -1) {
+		/*
+		 * A reader holds on.  After a failed sync the kernel takes
+		 * for written what is not: only new writes of the same bytes
+		 * make the log's end certain.
+		 */
 		(void)checkpoint(s, SQLITE_CHECKPOINT_PASSIVE);
-		if (wal_sync(s) == -1) {
+		if (store_disk_sync_wal(s) == -1) {
 			(void)snprintf(err, errsize,
 			    "cannot sync the log of "
 			    "database %s: %s",
@@ -91,6 +79,12 @@ store_checkpoint_start(struct store *s, char *err, size_t errsize)
 	(void)sqlite3_busy_timeout(s->db, USUAL_PATIENCE_MS);
 	(void)sqlite3_wal_hook(s->db, wal_hook, s);
 	return 0;
+}
+
+void
+store_checkpoint_probe(struct store *s)
+{
+	(void)checkpoint(s, SQLITE_CHECKPOINT_PASSIVE);
 }
 
 void

@@ -97,7 +97,6 @@ commit_new(struct event_base *base, struct store *store, struct page *page,
 	c->sweep = event_new(base, -1, 0, commit_on_sweep, c);
 	if (c->turn == NULL || c->probe == NULL || c->sweep == NULL)
 		abort();
-	atomic_store(&page->db_writable, 1);
 	commit_sweep(c, 0);
 	return c;
 }
@@ -312,9 +311,9 @@ commit_set_writable(struct commit *c, bool writable)
 {
 	struct timeval second = { 1, 0 };
 
-	if (atomic_load(&c->page->db_writable) == (writable ? 1 : 0))
-		return;
 	atomic_store(&c->page->db_writable, writable ? 1 : 0);
+	if (writable == !event_pending(c->probe, EV_TIMEOUT, NULL))
+		return;
 	if (writable) {
 		log_info("database writable again", NULL);
 		event_del(c->probe);
@@ -538,17 +537,22 @@ commit_on_turn(evutil_socket_t fd, short what, void *arg)
 		event_add(c->turn, &now);
 }
 
-static void
-commit_on_probe(evutil_socket_t fd, short what, void *arg)
+void
+commit_probe(struct commit *c)
 {
-	struct commit *c = arg;
 	enum store_result result = store_probe(c->store);
 
-	(void)fd;
-	(void)what;
 	if (result == STORE_FATAL)
 		commit_fatal();
 	commit_set_writable(c, result == STORE_OK);
+}
+
+static void
+commit_on_probe(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	commit_probe(arg);
 }
 
 void

@@ -21,6 +21,11 @@ struct wire_record;
 struct commit *commit_new(struct event_base *base, struct store *store,
     struct page *page, struct link *bus);
 void commit_free(struct commit *c);
+/*
+ * Finds out whether the database takes writes and says so in the page.
+ * Once it does not, that is tried every second by itself.
+ */
+void commit_probe(struct commit *c);
 
 /*
  * A worker's end at the writer: takes fd.  A second one of the same

@@ -7,11 +7,9 @@
 #include "store.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../common/clock.h"
 #include "../common/log.h"
@@ -48,18 +46,6 @@ static const struct {
 	OP(REC_OP_ROOM_TRIM) = { store_room_trim, false, false },
 #undef OP
 };
-
-/* SQLite would make the file readable by everybody. */
-static int
-store_create_file(const char *path)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-
-	if (fd == -1)
-		return errno == EEXIST ? 0 : -1;
-	(void)close(fd);
-	return 0;
-}
 
 /* page_size and auto_vacuum count only before the first table. */
 static int
@@ -133,7 +119,7 @@ store_open(const struct dsn *dsn, char *err, size_t errsize)
 	buf_init(&s->text, TEXT_MAX);
 	buf_init(&s->old, WIRE_RECORD_MAX * 16);
 	err[0] = '\0';
-	if (store_create_file(s->path) == -1) {
+	if (store_disk_create(s) == -1) {
 		(void)snprintf(err, errsize, "cannot create database %s: %s",
 		    s->path, strerror(errno));
 		goto fail;
@@ -156,6 +142,7 @@ fail:
 	if (err[0] == '\0')
 		(void)snprintf(err, errsize, "cannot open database %s: %s",
 		    s->path, sqlite3_errstr(s->err));
+	s->remove = s->created;
 	store_close(s);
 	return NULL;
 }
@@ -171,6 +158,8 @@ store_close(struct store *s)
 	if (s->db != NULL && sqlite3_close(s->db) != SQLITE_OK)
 		log_error("database not closed", "text=\"%s\"",
 		    sqlite3_errmsg(s->db));
+	if (s->remove)
+		store_disk_remove(s);
 	store_rooms_reset(s);
 	store_members_reset(s);
 	receipts_free(s->receipts);
@@ -467,9 +456,13 @@ refused:
 enum store_result
 store_probe(struct store *s)
 {
-	enum store_result result = store_begin(s);
+	enum store_result result;
 
-	if (result != STORE_OK)
+	/* So that the WAL may begin again at its start. */
+	store_checkpoint_probe(s);
+	if (!store_disk_room(s))
+		return STORE_REFUSED;
+	if ((result = store_begin(s)) != STORE_OK)
 		return result;
 	s->changed = true;
 	return store_commit(s);

@@ -120,6 +120,9 @@ struct store {
 	unsigned messages;  /* messages in the last committed one */
 	bool active;        /* between store_begin and its end */
 	bool changed;       /* the batch has something to commit */
+	bool created;       /* the file is one that this open made */
+	bool remove;        /* closing it removes it */
+	int checkpoint_err; /* of the last checkpoint that failed */
 	bool sweep;         /* the table sweep may have rows */
 	struct rooms_cache rooms;
 	struct member_slot *members; /* MEMBER_CACHE_SLOTS */
@@ -252,5 +255,18 @@ int store_migrate(struct store *s, char *err, size_t errsize);
 /* ---- checkpoint.c ---- */
 /* Syncs what recovery found, before anybody may see it. */
 int store_checkpoint_start(struct store *s, char *err, size_t errsize);
+/* What can be done about the WAL's length while writes are refused. */
+void store_checkpoint_probe(struct store *s);
+
+/* ---- store_disk.c ---- */
+/* Makes the file if it is not there and notes that in `created`. */
+int store_disk_create(struct store *s);
+/* Removes the database's files; it is closed. */
+void store_disk_remove(const struct store *s);
+/* Is there room on its disk? */
+bool store_disk_room(const struct store *s);
+/* Brings all of the WAL to the disk, also what an earlier sync failed to.
+ * -1 with errno. */
+int store_disk_sync_wal(const struct store *s);
 
 #endif

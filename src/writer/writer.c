@@ -10,6 +10,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -95,6 +96,9 @@ writer_configure(struct writer *w, const struct wire_record *rec)
 		return 0;
 	}
 	w->commit = commit_new(w->base, w->store, w->page, w->bus);
+	/* Usually the writer before this one left it at 1. */
+	if (atomic_load(&w->page->db_writable) == 0)
+		commit_probe(w->commit);
 	event_add(w->heartbeat, &heartbeat_every);
 	event_add(w->absent, &absent_after);
 	log_info("writer ready", "batch=%llu schema=%u",

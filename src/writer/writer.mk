@@ -12,6 +12,7 @@ writer_sources = \
 	src/writer/store.c \
 	src/writer/store.h \
 	src/writer/store_change.c \
+	src/writer/store_disk.c \
 	src/writer/store_int.h \
 	src/writer/store_member.c \
 	src/writer/store_message.c \
