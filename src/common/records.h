@@ -250,8 +250,8 @@ int rec_event_room_get(const struct wire_record *w, struct rec_event_room *r);
 /*
  * Users became members (a new room, or added).  Each starts at last_ack.
  * LEFT: users were removed at head.  Keys = theirs; and the room's when it
- * has at most 100 members, for presence.  A list of a request has 1,000 at
- * most; the creator of a room comes on top.
+ * has at most 100 members, or had before they joined, for presence.  A list
+ * of a request has 1,000 at most; the creator of a room comes on top.
  */
 #define EVENT_USERS_MAX 1001
 struct rec_event_members {

@@ -125,7 +125,8 @@ store_member_event(struct store *s, struct op_ctx *ctx, enum record_type type,
 	for (uint32_t i = 0; i < nusers; i++)
 		s->keys[nkeys++] = id_user_key(r->tenant, s->users[i].p,
 		    s->users[i].len);
-	if (r->members <= ROOM_SMALL)
+	/* Also when this has made it large: others are to stop. */
+	if (r->members - (type == REC_EVENT_JOINED ? nusers : 0) <= ROOM_SMALL)
 		s->keys[nkeys++] = id_room_key(r->id);
 	at = rec_publish_begin(ctx->events, s->keys, nkeys);
 	(void)rec_event_members_put(ctx->events, type, &e);

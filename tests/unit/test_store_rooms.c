@@ -232,7 +232,8 @@ test_large_room(void **state)
 	assert_int_equal(fixture_room(f, ROOM_CHANNEL, "user-5", users, g),
 	    OUTCOME_OK);
 	fixture_event(f, 0, &p);
-	assert_int_equal(p.nkeys, 1000);
+	/* Each user's, and the room's, which had been small. */
+	assert_int_equal(p.nkeys, 1001);
 	assert_int_equal(rec_event_members_get(&p.inner, &e), 0);
 	assert_int_equal(e.nusers, 1000);
 	assert_int_equal(fixture_send(f, g, "user-5", "", "x"), OUTCOME_OK);
@@ -242,6 +243,46 @@ test_large_room(void **state)
 	fixture_commit(f);
 	assert_int_equal(fixture_query(f, "SELECT members FROM room_head"),
 	    1000);
+}
+
+/* Who hears of a change of members: those named, and the room's others while
+ * it is small, up to the change that makes it large. */
+static void
+test_room_becomes_large(void **state)
+{
+	struct fixture *f = *state;
+	char g[ID_TOKEN_SIZE], users[2000] = "";
+	struct rec_event_members e;
+	struct rec_publish p;
+	size_t len = 0;
+
+	for (int i = 0; i < 99; i++)
+		len += (size_t)sprintf(users + len, "%suser-%d",
+		    i > 0 ? "," : "", i);
+	fixture_begin(f);
+	assert_int_equal(fixture_room(f, ROOM_GROUP, "user-5", users, g),
+	    OUTCOME_OK);
+	assert_int_equal(fixture_add(f, g, "", "a", MEMBER_PLAIN), OUTCOME_OK);
+	assert_int_equal(fixture_add(f, g, "", "b,c", MEMBER_PLAIN),
+	    OUTCOME_OK);
+	assert_int_equal(fixture_add(f, g, "", "d", MEMBER_PLAIN), OUTCOME_OK);
+	assert_int_equal(fixture_remove(f, g, "", "a"), OUTCOME_OK);
+	assert_int_equal(fixture_remove(f, g, "", "b"), OUTCOME_OK);
+	assert_int_equal(fixture_remove(f, g, "", "c"), OUTCOME_OK);
+	for (unsigned i = 1; i <= 6; i++) {
+		static const unsigned members[] = { 100, 102, 103, 102, 101,
+			100 };
+		static const uint16_t keys[] = { 2, 3, 1, 1, 1, 2 };
+
+		fixture_event(f, i, &p);
+		assert_int_equal(rec_event_members_get(&p.inner, &e), 0);
+		assert_int_equal(e.members, members[i - 1]);
+		assert_int_equal(p.nkeys, keys[i - 1]);
+		if (keys[i - 1] > 1)
+			assert_true(rec_publish_key(&p, p.nkeys - 1) ==
+			    id_room_key(e.room));
+	}
+	fixture_commit(f);
 }
 
 static enum outcome
@@ -353,6 +394,7 @@ main(void)
 		TEST(test_roles),
 		TEST(test_ack),
 		TEST(test_large_room),
+		TEST(test_room_becomes_large),
 		TEST(test_tenants_and_keys),
 		TEST(test_foreign_room),
 	};
