@@ -5,6 +5,7 @@ unit_e_programs = \
 	tests/unit/test_http_scan \
 	tests/unit/test_plans \
 	tests/unit/test_reader \
+	tests/unit/test_reader_list \
 	tests/unit/test_route
 
 tests_unit_test_guard_SOURCES = tests/unit/test_guard.c
@@ -19,6 +20,10 @@ tests_unit_test_plans_LDADD = $(unit_ldadd)
 tests_unit_test_reader_SOURCES = tests/unit/test_reader.c $(store_fixture)
 tests_unit_test_reader_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_reader_LDADD = $(unit_ldadd)
+tests_unit_test_reader_list_SOURCES = tests/unit/test_reader_list.c \
+	$(store_fixture)
+tests_unit_test_reader_list_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_reader_list_LDADD = $(unit_ldadd)
 tests_unit_test_route_SOURCES = tests/unit/test_route.c
 tests_unit_test_route_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_route_LDADD = $(unit_ldadd)
