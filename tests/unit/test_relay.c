@@ -8,12 +8,14 @@
 #include <cmocka.h>
 
 #include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/config.h"
 #include "common/link.h"
 #include "common/log.h"
@@ -53,6 +55,7 @@ far_record(struct link *l, const struct wire_record *rec, void *arg)
 	struct far *f = arg;
 	struct rec_event_message e;
 	struct rec_attached a;
+	struct rec_presence presence;
 	struct rec_peer p;
 	uint64_t *v = &f->values[f->n];
 
@@ -69,6 +72,10 @@ far_record(struct link *l, const struct wire_record *rec, void *arg)
 	case REC_ATTACHED:
 		assert_int_equal(rec_attached_get(rec, &a), 0);
 		*v = a.granted;
+		break;
+	case REC_PRESENCE:
+		assert_int_equal(rec_presence_get(rec, &presence), 0);
+		*v = presence.online;
 		break;
 	case REC_PEER:
 		assert_int_equal(rec_peer_get(rec, &p), 0);
@@ -385,6 +392,117 @@ test_full_queue_says_lost_once(void **state)
 }
 
 static void
+attach_many(struct fixture *f, unsigned from, unsigned n)
+{
+	for (unsigned i = from; i < from + n; i++) {
+		char name[20];
+
+		(void)snprintf(name, sizeof(name), "somebody-%u", i);
+		assert_true(presence_attach(f->m.presence, 1, 1,
+		    (struct str){ name, strlen(name) }, 0));
+	}
+}
+
+/* How many records of that type came; *last = the index behind the last. */
+static unsigned
+seen(const struct far *f, uint8_t type, unsigned *last)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < f->n; i++) {
+		if (f->types[i] != type)
+			continue;
+		n++;
+		*last = i + 1;
+	}
+	return n;
+}
+
+/* The whole set comes in pieces, before the first answer; what changes
+ * meanwhile is not lost. */
+static void
+test_new_worker_is_told_of_100000(void **state)
+{
+	struct fixture *f = *state;
+	struct far *w = &f->far[0];
+	unsigned last = 0, answer = 0;
+
+	attach_many(f, 0, 100000);
+	relay_greet(f->children[0]);
+	attach(w, "alice", true);
+	turn(f);
+	attach_many(f, 100000, 1000);
+	while (seen(w, REC_PRESENCE, &last) < 101001) {
+		turn(f);
+		assert_true(link_queued(f->children[0]->link) <
+		    RELAY_QUEUE_MAX / 2);
+	}
+	assert_int_equal(w->types[0], REC_PRESENCE_RESET);
+	assert_int_equal(seen(w, REC_ATTACHED, &answer), 1);
+	/* 100,000 and herself; the others came when they came. */
+	assert_true(answer > 100000);
+	settle(f);
+	assert_int_equal(seen(w, REC_PRESENCE, &last), 101001);
+	assert_int_equal(seen(w, REC_LOST, &last), 0);
+}
+
+/* A queue that is dropped takes no presence along. */
+static void
+test_full_queue_loses_no_presence(void **state)
+{
+	struct fixture *f = *state;
+	struct far *writer = &f->far[WORKERS], *slow = &f->far[0];
+	unsigned last = 0, changes = 0;
+
+	relay_greet(f->children[0]);
+	relay_greet(f->children[2]);
+	interest(slow, 1, 5, 0);
+	settle(f);
+	link_pause(slow->link, true);
+	for (uint64_t seq = 1; seq <= 4000; seq++) {
+		publish(writer, 5, seq, 4000);
+		if (seq % 20 == 0) {
+			attach_many(f, (unsigned)seq, 20);
+			attach(&f->far[1], "alice", seq % 40 != 0);
+			turn(f);
+		}
+		assert_true(link_queued(f->children[0]->link) <=
+		    RELAY_QUEUE_MAX);
+	}
+	link_pause(slow->link, false);
+	while (seen(&f->far[2], REC_PRESENCE, &last) < 4001 ||
+	    seen(slow, REC_PRESENCE, &changes) < 4001)
+		turn(f);
+	assert_true(seen(slow, REC_LOST, &last) >= 1);
+	assert_true(page_sum(f->m.page, COUNTER_BUS_LOST) >= 1);
+}
+
+/* The timer of the real clock: offline when the grace is over. */
+static void
+test_grace_ends_by_itself(void **state)
+{
+	struct fixture *f = *state;
+	struct far *w = &f->far[0];
+	uint64_t began;
+
+	relay_greet(f->children[0]);
+	attach(&f->far[1], "alice", true);
+	attach(&f->far[2], "bob", true);
+	settle(f);
+	assert_seen(w, 1, REC_PRESENCE, true);
+	assert_seen(w, 2, REC_PRESENCE, true);
+	began = clock_mono_ms();
+	attach(&f->far[1], "alice", false);
+	relay_forget(f->children[2]);
+	while (w->n < 5)
+		assert_int_equal(event_base_loop(f->m.base, EVLOOP_ONCE), 0);
+	assert_true(clock_mono_ms() - began >= GRACE_MS);
+	assert_seen(w, 3, REC_PRESENCE, false);
+	assert_seen(w, 4, REC_PRESENCE, false);
+	assert_int_equal(presence_users(f->m.presence), 0);
+}
+
+static void
 test_peers_are_linked(void **state)
 {
 	struct fixture *f = *state;
@@ -431,6 +549,9 @@ main(void)
 		TEST(test_interest_is_confirmed_in_the_stream),
 		TEST(test_attached_user_gets_his_records),
 		TEST(test_full_queue_says_lost_once),
+		TEST(test_new_worker_is_told_of_100000),
+		TEST(test_full_queue_loses_no_presence),
+		TEST(test_grace_ends_by_itself),
 		TEST(test_peers_are_linked),
 		TEST(test_bad_records_end_the_bus),
 	};

@@ -5,6 +5,7 @@ unit_c_programs = tests/unit/test_hub \
 	tests/unit/test_listen \
 	tests/unit/test_lock \
 	tests/unit/test_presence \
+	tests/unit/test_presence_told \
 	tests/unit/test_relay
 
 tests_unit_test_hub_SOURCES = tests/unit/test_hub.c
@@ -22,6 +23,9 @@ tests_unit_test_lock_LDADD = $(unit_ldadd)
 tests_unit_test_presence_SOURCES = tests/unit/test_presence.c
 tests_unit_test_presence_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_presence_LDADD = $(unit_ldadd)
+tests_unit_test_presence_told_SOURCES = tests/unit/test_presence_told.c
+tests_unit_test_presence_told_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_presence_told_LDADD = $(unit_ldadd)
 tests_unit_test_relay_SOURCES = tests/unit/test_relay.c
 tests_unit_test_relay_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_relay_LDADD = $(unit_ldadd)
