@@ -199,6 +199,7 @@ STORM = [
     figure("live p50 meanwhile, ms", "live_meanwhile_p50_us", 1000),
     figure("live p99 meanwhile, ms", "live_meanwhile_p99_us", 1000),
     figure("live worst, ms", "live_meanwhile_max_us", 1000),
+    figure("live, also disconnected: p99, ms", "live_broken_p99_us", 1000),
 ]
 RECOVER = [
     figure("sends answered: median, ms", "sends_p50_us", 1000),

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -30,6 +31,7 @@ struct talker {
 	struct ws_template frame; /* of senders */
 	uint64_t expect;          /* next seq */
 	uint64_t next_at;
+	unsigned broken; /* phase of the last disconnection; 0 = none */
 };
 
 struct chat {
@@ -77,7 +79,10 @@ on_text(struct ws_client *c, const char *text, size_t len)
 	struct ws_text_message m;
 
 	if (ws_text_is(text, len, "error")) {
-		if (atomic_fetch_add(&l->faults, 1) < 3)
+		/* Its writer has been away for too long: that is allowed. */
+		if (memmem(text, len, "\"temporary\":true", 16) != NULL)
+			atomic_fetch_add(&l->refused, 1);
+		else if (atomic_fetch_add(&l->faults, 1) < 3)
 			fprintf(stderr, "%.*s\n", (int)len, text);
 		return;
 	}
@@ -91,7 +96,9 @@ on_text(struct ws_client *c, const char *text, size_t len)
 		atomic_fetch_add(&l->faults, 1);
 	t->expect = m.seq + 1;
 	if (m.stamp != 0)
-		hist_add(&l->delivery[phase], c->pool->now - m.stamp);
+		hist_add(phase > 0 && t->broken == phase ? &l->broken[phase] :
+							   &l->delivery[phase],
+		    c->pool->now - m.stamp);
 	atomic_fetch_add(&l->delivered[phase], 1);
 	if (m.seq % ACK_EVERY == 0)
 		talker_ack(c, t, m.seq);
@@ -103,9 +110,11 @@ static void
 on_lost(struct ws_client *c)
 {
 	struct chat *chat = c->pool->arg;
+	struct talker *t = c->arg;
 
 	atomic_fetch_add(&chat->live->lost, 1);
-	((struct talker *)c->arg)->next_at = stats_now() + REOPEN_NS;
+	t->next_at = stats_now() + REOPEN_NS;
+	t->broken = atomic_load(&chat->live->phase);
 }
 
 /* Sends what is due, opens what was lost; until when to wait, ms. */

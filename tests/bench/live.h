@@ -25,10 +25,14 @@ struct live {
 	_Atomic unsigned sending, stop;
 	_Atomic uint64_t head;     /* of the first room: its sender's last */
 	_Atomic uint64_t complete; /* of the first room: every member's */
-	_Atomic uint64_t faults;   /* gaps and errors */
+	_Atomic uint64_t faults;   /* gaps and final errors */
+	_Atomic uint64_t refused;  /* temporary errors */
 	_Atomic uint64_t lost;     /* connections that ended */
 	_Atomic uint64_t delivered[LIVE_PHASES];
+	/* To those whose connection has lasted through the phase so far, and
+	 * to those who were disconnected in it. */
 	struct hist delivery[LIVE_PHASES];
+	struct hist broken[LIVE_PHASES];
 };
 
 /* Starts it with the plan's rooms from `first` on, and waits until all its

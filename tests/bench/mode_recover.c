@@ -287,6 +287,8 @@ mode_recover(const struct bench *b)
 			result_num("live_delivered",
 			    (double)atomic_load(&l->delivered[0]));
 			result_hist("live", &l->delivery[0]);
+			result_num("live_refused",
+			    (double)atomic_load(&l->refused));
 			result_num("live_faults", (double)faults);
 		}
 		result_end();

@@ -123,6 +123,8 @@ storm_run(struct storm *s, struct ws_pool *p, struct live *l)
 	uint64_t open;
 
 	hist_clear(&p->setup);
+	for (unsigned i = 0; i < p->n; i++)
+		s->comer[i].presence = 0;
 	if (phase_begin(&s->phase, s->bench) == -1)
 		return -1;
 	live_phase(l, 1);
@@ -183,6 +185,8 @@ storm_result(struct storm *s, struct ws_pool *p, struct live *l)
 	    phase_server_us(&s->phase, (uint64_t)s->hit * s->bench->count));
 	result_hist("live_before", &l->delivery[0]);
 	result_hist("live_meanwhile", &l->delivery[1]);
+	result_hist("live_broken", &l->broken[1]);
+	result_num("live_refused", (double)atomic_load(&l->refused));
 	result_num("live_delivered", (double)atomic_load(&l->delivered[1]));
 	result_num("live_lost", (double)atomic_load(&l->lost));
 	result_num("live_faults", (double)atomic_load(&l->faults));
