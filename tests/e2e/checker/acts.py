@@ -59,7 +59,8 @@ def room_at(dev, x, wanted=lambda room: True):
 def own_at(dev, room, x):
     """One of his own messages that have been answered, newer ones more
     often; None without any."""
-    own = [s for s in room.sends if s.user == dev.user and s.told]
+    own = [s for s in room.sends if s.user == dev.user and s.told and
+           s.seq >= room.first]
     return own[int(len(own) * (1 - x * x)) - 1] if own else None
 
 
@@ -306,8 +307,8 @@ async def act_delete(dev, a):
 async def act_foreign(dev, a):
     """Nobody changes another's message."""
     world, room = dev.world, room_at(dev, a.a)
-    others = [s for s in room.sends if s.user != dev.user and s.told] \
-        if room else []
+    others = [s for s in room.sends if s.user != dev.user and s.told and
+              s.seq >= room.first] if room else []
     if not others:
         return
     send = others[int(a.b * len(others))]
@@ -401,7 +402,9 @@ async def act_page(dev, a):
     room = room_at(dev, a.a)
     if room is None:
         return
-    limit, at = 1 + int(a.c * 100), int(a.b * (room.head + 2))
+    first = room.first
+    limit = 1 + int(a.c * 100)
+    at = first - 1 + int(a.b * (room.head - first + 3))
     back = int(a.c * 1000) % 2
     head, since = room.head, world.report.tick
     try:
@@ -419,8 +422,8 @@ async def act_page(dev, a):
     seqs = [m["seq"] for m in messages]
     if back:
         top = at - 1 if at <= head else max([head, *seqs])
-        want = list(range(max(1, top - limit + 1), top + 1))
-        more = top - limit > 0
+        want = list(range(max(first, top - limit + 1), top + 1))
+        more = top - limit >= first
     else:
         top = min(max(head, max(seqs, default=0)), at + limit)
         want = list(range(at + 1, top + 1))
@@ -472,7 +475,8 @@ def room_row(dev, room, obj, before):
         obj["unread_count"] == obj["last_seq"] - obj["last_ack"] and
         before.floors.get(room.id, 0) <= obj["last_ack"] <= pair.hi and
         obj["last_seq"] >= before.heads.get(room.id, 0) and
-        obj["last_seq"] == (last["seq"] if last else 0) and
+        (last is None or obj["last_seq"] == last["seq"]) and
+        (last is not None or obj["last_seq"] < room.first) and
         not pair.sure("out", before.tick),
         lambda: f"GET /rooms of {dev.user} has {obj}; last_ack "
         f"{pair.lo} to {pair.hi}, head {room.head}, {pair.state}")
@@ -522,8 +526,28 @@ async def act_leave_net(dev, a):
     dev.away_until = dev.world.traffic_time() + 2 + 12 * a.a
 
 
-async def act_pause(dev, a):
-    """The last positions are asked for again and nothing else happens."""
+async def act_mute(dev, a):
+    """Unsubscribes from a room for a while, on this connection."""
+    room, conn = room_at(dev, a.a), dev.conn
+    feed = conn.feeds.get(room.id) if room is not None else None
+    if feed is None or not dev.online() or not conn.synced or \
+            feed.state != "in" or feed.resets:
+        return
+    try:
+        answer = await conn.request("unsubscribe", room_id=room.id)
+        if answer["type"] == "error":
+            conn.expect(answer["code"] in ("forbidden", "not_found"),
+                        lambda: f"unsubscribe was answered with {answer}")
+            return
+        feed.muted = conn.feeds.get(room.id) is feed
+        await dev.world.sleep(2 * a.b)
+        feed.muted = False
+        await dev.subscribe(room, None, a.c < 0.7)
+    except Lost:
+        pass
+
+
+async def act_ping(dev, a):
     conn = dev.conn
     if conn is None or not dev.online():
         return
@@ -533,7 +557,7 @@ async def act_pause(dev, a):
         pass
 
 
-ALONE = {"subscribe", "stall", "drop", "leave_net", "pause"}
+ALONE = {"subscribe", "mute", "stall", "drop", "leave_net", "ping"}
 TABLE = {name[4:]: f for name, f in list(globals().items())
          if name.startswith("act_")}
 

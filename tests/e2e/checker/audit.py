@@ -102,9 +102,11 @@ class Audit:
     def _room(self, room, logged):
         seqs, head = logged.messages, logged.head
         self.expect(
-            len(seqs) == head and (not seqs or (
-                min(seqs) == 1 and max(seqs) == head)),
-            lambda: f"{room} has {len(seqs)} messages and head {head}")
+            logged.first == room.first and
+            len(seqs) == head - room.first + 1 and (not seqs or (
+                min(seqs) == room.first and max(seqs) == head)),
+            lambda: f"{room} has {len(seqs)} messages from {logged.first} "
+            f"to {head}; it begins at {room.first}")
         self.expect(
             room.head <= head and room.rev <= logged.rev,
             lambda: f"{room} was at {room.head}, rev {room.rev}; the log "
@@ -117,21 +119,22 @@ class Audit:
         for seq in logged.fresh:
             self._message(room, logged.messages[seq])
         for send in room.sends:
-            self._send(room, logged, send)
+            if send.seq is None or send.seq >= room.first:
+                self._send(room, logged, send)
         for seq, send in room.seen.items():
             self.expect(
-                seq in seqs and seqs[seq].client == send.cmid,
+                seq < room.first or seq in seqs and seqs[seq].client == send.cmid,
                 lambda: f"{send} was announced; the log has "
                 f"{seqs.get(seq)} there")
         for rev, (seq, content) in room.revs.items():
             row = seqs.get(seq)
             self.expect(
-                row is not None and row.rev >= rev and
+                seq < room.first or row is not None and row.rev >= rev and
                 (row.rev > rev or row.content == content),
                 lambda: f"rev {rev} of {room} was announced; the log has "
                 f"{row}")
         room.revs = {k: v for k, v in room.revs.items()
-                     if logged.messages[v[0]].rev == k}
+                     if v[0] in seqs and seqs[v[0]].rev == k}
         self._members(room, logged)
 
     def _message(self, room, row):
@@ -252,6 +255,8 @@ class Audit:
                 room.naming > dev.conn.synced_at):
             return f"it knows {room} as {feed.name!r}"
         for seq, held in dev.held.get(room.id, {}).items():
+            if seq < room.first:
+                continue
             row = logged.messages.get(seq)
             if row is None or (held.content, held.rev, held.sender) != (
                     row.content, row.rev, row.sender):
@@ -271,10 +276,13 @@ class Audit:
             if dev.user in logged.members:
                 fellows |= set(logged.members)
         fellows = {u for u in fellows if u in dev.tenant.users}
-        for user in fellows & here:
-            if dev.conn.presence.get(user) != "online" and \
-                    user != dev.user:
+        for user in fellows & here - {dev.user}:
+            if dev.conn.presence.get(user) != "online":
                 return f"it has not heard that {user} is online"
+        for user in fellows - here:
+            if dev.conn.presence.get(user) == "online" and \
+                    self.world.away_since(user) < time.monotonic() - 6:
+                return f"it has not heard that {user} is offline"
         return None
 
     # ---- the end ----
@@ -291,7 +299,8 @@ class Audit:
             await act_rooms(dev, Action("rooms", 0.5, 0, 0, 0))
 
     async def _history(self, tenant, room):
-        logged, after, more = self.log.rooms[room.id], 0, True
+        logged, more = self.log.rooms[room.id], True
+        after = room.first - 1
         path = f"/rooms/{room.id}/messages"
         while more:
             answer = await rest(tenant.steward, "GET",
@@ -306,7 +315,8 @@ class Audit:
                     lambda: f"GET of {room} ends at {after}, not "
                     f"{logged.head}")
         step = max(1, len(room.sends) // 20)
-        for send in [s for s in room.sends if s.id is not None][::step]:
+        for send in [s for s in room.sends if s.id is not None and
+                     s.seq >= room.first][::step]:
             answer = await rest(tenant.steward, "GET", f"{path}/{send.id}",
                                 backend=True)
             self.expect(answer.status == 200,

@@ -34,6 +34,7 @@ class Feed:
         self.resets = []        # subscribes not answered yet
         self.name = None        # as said by a frame on this connection
         self.joined = None      # tick of the last room.joined
+        self.muted = False      # unsubscribed
 
 
 class Reset:
@@ -132,6 +133,7 @@ class Conn(Chat):
         self.expect((frame["type"] == "welcome") == (self.welcome is None),
                     lambda: f"{frame['type']} is the first frame, or a "
                     "second welcome")
+        self.device.world.count("frames " + frame["type"])
         handler = getattr(self, "_on_" + frame["type"].replace(".", "_"),
                           None)
         if handler is not None:
@@ -189,6 +191,9 @@ class Conn(Chat):
         self.expect(
             feed.state not in ("left", "deleted"),
             lambda: f"{frame['type']} of {room} after room.{feed.state}")
+        self.expect(
+            not feed.muted or not frame["type"].startswith("message"),
+            lambda: f"{frame['type']} of {room} after unsubscribe")
         return room, feed
 
     def _not_since_removed(self, room, begun, frame):
@@ -409,7 +414,32 @@ class Conn(Chat):
         self.device.on_gone(room)
 
     def _on_sync_gap(self, frame):
-        self.fail(f"{frame}, but nothing was trimmed")
+        """Exactly what was trimmed and had not been reached."""
+        room, feed = self.feed_in(frame)
+        last = frame["from"] - 1
+        self.expect(
+            frame["from"] <= frame["to"] == room.first - 1 and
+            frame["reason"] == "retention",
+            lambda: f"{frame}; {room} begins at {room.first}")
+        if feed.pos is None:
+            hi = feed.hi if feed.hi is not None else \
+                room.pair(self.user).hi
+            self.expect(
+                feed.lo <= last <= hi,
+                lambda: f"{frame}; {room} starts between {feed.lo} and "
+                f"{hi}")
+        else:
+            self.expect(
+                last == feed.pos or any(
+                    r.after == last for r in feed.resets),
+                lambda: f"{frame}; {feed.pos} of {room} was sent last")
+        for reset in feed.resets:
+            if reset.after == last and last != feed.pos:
+                reset.taken = True
+        if feed.state == "maybe":
+            feed.state = "in"
+        feed.pos = frame["to"]
+        self.device.on_position(room, feed.pos)
 
     # ---- hints ----
 

@@ -41,6 +41,7 @@ class Device:
         self.numbers = 0
         self.busy = 0               # operations under way
         self.connects = 0
+        self.hung_up = 0.0          # when the last connection ended
 
     def tenant_rooms(self):
         return [r for r in self.tenant.rooms if r.id is not None]
@@ -72,6 +73,7 @@ class Device:
             self.world.judge_close(conn)
         conn.abort()
         await asyncio.wait({conn.reader})
+        self.hung_up = time.monotonic()
 
     def before(self):
         rooms = self.tenant_rooms()

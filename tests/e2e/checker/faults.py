@@ -11,12 +11,15 @@ import signal
 
 from harness import DEADLINE
 
+from . import acts
+from .plan import Action
+
 
 class Faults:
     def __init__(self, world):
         self.world = world
         self.server = world.server
-        self.killed = []        # (tick, slot or None for all)
+        self.killed = []        # (tick, slot; None for all)
         self.expected = {}      # name -> pid, when nothing goes on
         self.done = 0
 
@@ -61,6 +64,19 @@ class Faults:
             lambda: f"processes are {self.server.children()}, were "
             f"{self.expected}\n" + self.server.log_tail(30))
 
+    async def _surge(self, x):
+        """So that it dies with something under way: every device sends,
+        and some milliseconds go by."""
+        for i, dev in enumerate(self.world.devices):
+            if dev.online() and dev.busy < acts.MAY_FLY:
+                share = (x * 7 + i * 0.37) % 1
+                self.world.spawn(dev, acts.act_send(dev, Action(
+                    "send", share, share, x, 0)))
+                if i % 3 == 0:
+                    self.world.spawn(dev, acts.act_edit(dev, Action(
+                        "edit", share, x, share, 0)))
+        await asyncio.sleep(0.06 * x * x)
+
     def _kill(self, role, slot=None, sig=signal.SIGKILL):
         name = role if slot is None else f"{role} {slot}"
         pid = self.server.children().get(name)
@@ -76,6 +92,7 @@ class Faults:
         self._kill("worker", fault.slot)
 
     async def _writer(self, fault):
+        await self._surge(fault.x)
         self.note(-1, "kill writer")
         self._kill("writer")
 
@@ -86,6 +103,7 @@ class Faults:
         self._kill("writer")
 
     async def _both(self, fault):
+        await self._surge(fault.x)
         self.note(fault.slot, f"kill writer and worker {fault.slot}")
         self._kill("writer")
         self._kill("worker", fault.slot)
@@ -98,6 +116,40 @@ class Faults:
         if pid is not None:
             self._kill("worker", fault.slot, signal.SIGCONT)
 
+    def _flooded(self, slot):
+        """The smallest room with somebody on that worker, and its members
+        on other ones."""
+        for room in sorted((r for t in self.world.tenants for r in t.rooms
+                            if r.alive()),
+                           key=lambda r: len(r.members())):
+            inside = [d for d in self.world.devices if d.online() and
+                      room.pair(d.user).state == "in"]
+            others = [d for d in inside if d.conn.slot != slot]
+            if others and len(others) < len(inside):
+                return room, others
+        return None, None
+
+    async def _flood(self, fault):
+        """It stands still while more is announced than any queue to it
+        holds, so it is told that events were lost."""
+        room, senders = self._flooded(fault.slot)
+        if room is None or self.world.slow:
+            return
+        self.note(-1, f"flood {room}, worker {fault.slot} stands still")
+        pid = self._kill("worker", fault.slot, signal.SIGSTOP)
+        ops = []
+        for i in range(850):
+            dev = senders[i % len(senders)]
+            ops.append(asyncio.ensure_future(self.world.guard(
+                acts.settle(dev, acts.new_send(
+                    dev, room, 0.5, size=15000), True))))
+            if i % 32 == 31:
+                await asyncio.wait(ops[-32:], timeout=0.5)
+        await asyncio.wait(ops, timeout=2)
+        if pid is not None:
+            self._kill("worker", fault.slot, signal.SIGCONT)
+        await asyncio.wait(ops)
+
     async def _master(self, fault):
         self.note(None, "kill master")
         self.server.children()
@@ -105,6 +157,7 @@ class Faults:
         await self._start_again()
 
     async def _group(self, fault):
+        await self._surge(fault.x)
         self.note(None, "kill all")
         children = self.server.children()
         self.server.process.kill()

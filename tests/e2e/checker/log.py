@@ -71,10 +71,13 @@ class Log:
         room.members = dict(db.execute(
             "SELECT user, last_ack FROM member WHERE room = ?", (n,)))
         room.fresh = []
+        # What was trimmed may still be there for a while.
+        for seq in [s for s in room.messages if s < room.first]:
+            del room.messages[seq]
         for where, value in (("seq", old_head), ("rev", old_rev)):
             for row in db.execute(
                     f"SELECT {COLUMNS} FROM message WHERE room = ? AND "
-                    f"{where} > ?", (n, value)):
+                    f"{where} > ? AND seq >= ?", (n, value, room.first)):
                 row = Row(*row)
                 room.messages[row.seq] = row
                 room.fresh.append(row.seq)

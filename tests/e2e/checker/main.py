@@ -2,6 +2,7 @@
 """Runs the checker: for the command line and for pytest."""
 import argparse
 import asyncio
+import logging
 import os
 import random
 import shutil
@@ -31,7 +32,7 @@ def options(argv):
                    help="kinds of actions, faults and frames to leave out, "
                    "with commas: " + ", ".join(sorted(
                        {*DEVICE, *STEWARD, *FAULTS, *CONNECT,
-                        "presence"})))
+                        "presence", "trim"})))
     p.add_argument("--keep", default=os.environ.get("CHATAPI_E2E_LOGS"),
                    help="where to keep the journal, log and database of a "
                    "run that failed (default: where they were made)")
@@ -82,6 +83,8 @@ def _keep(o, world):
 
 def check(o):
     """One run; returns (what went wrong or None, what was done)."""
+    # asyncio's remark on each write to a connection that has just ended.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     world = World(o)
     try:
         failure = asyncio.run(_run(world))

@@ -17,7 +17,7 @@ TenantPlan = collections.namedtuple("TenantPlan", "name users rooms")
 DEVICE = {
     "send": 40, "burst": 2, "race": 4, "abandon": 3, "conflict": 2,
     "again": 3, "edit": 9, "delete": 3, "foreign": 1, "ack": 14,
-    "typing": 4, "page": 3, "rooms": 2, "subscribe": 4, "pause": 2,
+    "typing": 4, "page": 3, "rooms": 2, "subscribe": 4, "mute": 2, "ping": 1,
     "drop": 4, "leave_net": 1, "stall": 2}
 # What a tenant's backend does with rooms and members.
 STEWARD = {
@@ -26,7 +26,7 @@ STEWARD = {
     "peek": 4}
 FAULTS = {
     "worker": 8, "writer": 8, "master": 2, "group": 2, "restart": 2,
-    "both": 2, "writer_twice": 2, "pause_worker": 2}
+    "both": 2, "writer_twice": 2, "pause_worker": 2, "flood": 2}
 # How a device connects again.
 CONNECT = {"resume": 10, "resume_norev": 2, "resume_some": 2,
            "resume_odd": 2, "plain": 5}
@@ -73,11 +73,18 @@ def faults_of_round(seed, number, workers, without=()):
     r = generator(seed, f"faults/{number}")
     out = []
     # The first round shows that the rest works without.
-    for _ in range(0 if number == 0 else r.choice((0, 1, 1, 1, 2, 2))):
+    for _ in range(0 if number == 0 else r.choice((0, 1, 1, 2, 2, 3))):
         out.append(Fault(pick(r, FAULTS), 0.1 + 0.8 * r.random(),
                          r.randrange(workers), r.random()))
     return sorted((f for f in out if f.kind not in without),
                   key=lambda f: f.at)
+
+
+def trim_of_round(seed, number):
+    """Retention in the calm after this round: (which room, how far), as
+    shares of 1; or None."""
+    r = generator(seed, f"trim/{number}")
+    return (r.random(), r.random()) if r.random() < 0.3 else None
 
 
 def tenants(seed):

@@ -231,7 +231,8 @@ class Steward:
     async def act_moderate(self, a):
         """The backend deletes anybody's message."""
         room = self.group(a.a)
-        sends = [s for s in room.sends if s.told] if room else []
+        sends = [s for s in room.sends if s.told and
+                 s.seq >= room.first] if room else []
         if sends:
             send = sends[int(len(sends) * (1 - a.b ** 3)) - 1]
             if not send.lock.locked():

@@ -72,6 +72,7 @@ class Room:
         self.founders = frozenset(members)
         self.pairs = {}
         self.head = 0           # a message with this seq is known
+        self.first = 1          # those below were trimmed
         self.rev = 0            # a change with this rev is known
         self.seen = {}          # seq -> Send
         self.revs = {}          # rev -> (seq, content or None)

@@ -7,6 +7,7 @@ import collections
 import os
 import time
 
+import control
 from chat import Chat
 from client import Tenant as Api
 from harness import DEADLINE, Server
@@ -19,7 +20,7 @@ from .report import Report, Violation
 from .stewards import Steward
 from .truth import Truth
 
-ROUND = 6.0         # seconds of traffic
+ROUND = 5.0         # seconds of traffic
 
 
 class Tenant:
@@ -81,7 +82,7 @@ class World:
     def spawn(self, actor, coro):
         """An operation that goes on beside its actor."""
         actor.busy += 1
-        task = asyncio.ensure_future(self._guard(coro))
+        task = asyncio.ensure_future(self.guard(coro))
         self.ops.add(task)
 
         def done(_):
@@ -89,7 +90,7 @@ class World:
             self.ops.discard(task)
         task.add_done_callback(done)
 
-    async def _guard(self, coro):
+    async def guard(self, coro):
         try:
             await coro
         except Violation:
@@ -102,6 +103,11 @@ class World:
             except Violation:
                 pass
             raise
+
+    def away_since(self, user):
+        """When the last connection of a user without one ended."""
+        return max((d.hung_up for d in self.devices if d.user == user),
+                   default=0.0)
 
     def judge_close(self, conn):
         """The server ended a connection: who killed that worker?"""
@@ -141,17 +147,18 @@ class World:
         self.stopped.clear()
         self.traffic = True
         self.traffic_began = time.monotonic()
-        actors = [asyncio.ensure_future(self._guard(acts.run(d)))
+        actors = [asyncio.ensure_future(self.guard(acts.run(d)))
                   for d in self.devices]
-        actors += [asyncio.ensure_future(self._guard(s.run()))
+        actors += [asyncio.ensure_future(self.guard(s.run()))
                    for s in self.stewards]
-        await self._guard(self._faults(number))
+        await self.guard(self._faults(number))
         await self.sleep(self.traffic_began + ROUND - time.monotonic())
         self.traffic_done = self.traffic_time()
         self.traffic = False
         self.stopped.set()
         await self.gathered(actors)
         await self.calm()
+        await self.retention(number)
 
     async def _faults(self, number):
         for fault in plan.faults_of_round(
@@ -192,11 +199,29 @@ class World:
         here = [d for d in self.devices
                 if last or d.away_until <= self.traffic_time()]
         await self.gathered([asyncio.ensure_future(
-            self._guard(self.connected(d))) for d in here])
+            self.guard(self.connected(d))) for d in here])
         await self.audit.compare(here)
         self.faults.check()
         self.server.check_log()
         self.journal(f"calm took {time.monotonic() - began:.2f} s")
+
+    async def retention(self, number):
+        """Between two rounds a room may lose its beginning."""
+        at = plan.trim_of_round(self.seed, number)
+        rooms = [r for t in self.tenants for r in t.rooms
+                 if r.alive() and r.head > 20]
+        if at is None or not rooms or "trim" in self.options.without:
+            return
+        room = rooms[int(at[0] * len(rooms))]
+        room.first = max(room.first, int(at[1] * room.head))
+        self.journal(f"trim {room} below {room.first}")
+        outcome, first = await asyncio.to_thread(
+            control.trim, self.server, room.id, room.first)
+        self.report.expect(
+            outcome in (control.OK, control.REPEATED) and
+            first == room.first,
+            lambda: f"trim of {room} to {room.first}: {outcome}, {first}")
+        self.count("rooms trimmed")
 
     async def connected(self, dev):
         """Until it is connected and synced."""
