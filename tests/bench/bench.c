@@ -95,7 +95,7 @@ static const struct {
 	    "raw-append: with a SELECT of the member"),
 	TEXT("dir", dir, "raw-append: where the database is made"),
 	TEXT("database", database, "raw-sync: the server's"),
-	TEXT("schema", schema, "raw-append: sql/0001_init.sql"),
+	TEXT("schema", schema, "raw-append: all migrations in one file"),
 };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

@@ -97,11 +97,11 @@ sync_run(struct sync *s, struct phase *ph)
 {
 	struct proc_set memory;
 
-	/* The first one warms the caches, the second is looked at for
-	 * memory; neither is timed. */
-	if (sync_round(s, NULL) == -1 ||
-	    proc_sample((pid_t)s->bench->server, &memory) == -1 ||
-	    proc_memory(&memory) == -1 || sync_round(s, &memory) == -1)
+	/* The first one is looked at for memory, while nothing of it is
+	 * warm; the second is to find it so.  Neither is timed. */
+	if (proc_sample((pid_t)s->bench->server, &memory) == -1 ||
+	    proc_memory(&memory) == -1 || sync_round(s, &memory) == -1 ||
+	    sync_round(s, NULL) == -1)
 		return -1;
 	s->seconds = 0;
 	s->messages = s->bytes = 0;

@@ -32,7 +32,8 @@ static const char *const sql[STMTS] = {
 		   " created_ms, client_msg_id, hash)"
 		   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
 	[HEAD] = "UPDATE room_head SET last_seq = ?2, rev = ?3,"
-		 " activity = ?4, members = ?5 WHERE room = ?1",
+		 " activity = ?4, members = ?5, first_seq = ?6"
+		 " WHERE room = ?1",
 	[BATCH] = "INSERT INTO batch (n, ms, receipts) VALUES (?1, ?2, ?3)",
 	[BATCH_TRIM] = "DELETE FROM batch WHERE n BETWEEN ?1 AND ?2",
 };
@@ -215,6 +216,7 @@ append_heads(struct append *a)
 		sqlite3_bind_int64(st, 3, 0);
 		sqlite3_bind_int64(st, 4, (sqlite3_int64)a->activity);
 		sqlite3_bind_int64(st, 5, 2);
+		sqlite3_bind_int64(st, 6, 1);
 		append_run(a, HEAD, SQLITE_DONE);
 	}
 }
