@@ -21,21 +21,27 @@ Entry = namedtuple("Entry", "type ns ino off extra data")
 
 
 def read_journal(path):
-    """All entries; a last one that is not whole is left out."""
+    """All entries.  One that a process was killed over is left out; what
+    comes next is then the beginning of another process."""
     out = []
     if os.path.getsize(path) == 0:
         return out
     with open(path, "rb") as f:
-        data = memoryview(mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ))
-    at = 0
+        whole = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)
+    data = memoryview(whole)
+    last = at = 0
     while at + HEAD.size <= len(data):
         magic, type_, ns, ino, off, extra, size = HEAD.unpack_from(data, at)
-        assert magic == MAGIC, f"no entry at {at} of the journal"
-        at += HEAD.size
-        if at + size > len(data):
+        if magic != MAGIC:
+            out.pop()
+            at = whole.find(struct.pack("=II", MAGIC, START), last + 1)
+            assert at > 0, f"the journal ends at {last}"
+            continue
+        last = at
+        at += HEAD.size + size
+        if at > len(data):
             break
-        out.append(Entry(type_, ns, ino, off, extra, data[at:at + size]))
-        at += size
+        out.append(Entry(type_, ns, ino, off, extra, data[at - size:at]))
     return out
 
 
