@@ -32,16 +32,17 @@ def read_journal(path):
     last = at = 0
     while at + HEAD.size <= len(data):
         magic, type_, ns, ino, off, extra, size = HEAD.unpack_from(data, at)
+        if magic == MAGIC and at + HEAD.size + size <= len(data):
+            last = at
+            at += HEAD.size + size
+            out.append(Entry(type_, ns, ino, off, extra, data[at - size:at]))
+            continue
         if magic != MAGIC:
             out.pop()
-            at = whole.find(struct.pack("=II", MAGIC, START), last + 1)
-            assert at > 0, f"the journal ends at {last}"
-            continue
-        last = at
-        at += HEAD.size + size
-        if at > len(data):
+            at = last
+        at = whole.find(struct.pack("=II", MAGIC, START), at + 1)
+        if at == -1:
             break
-        out.append(Entry(type_, ns, ino, off, extra, data[at - size:at]))
     return out
 
 
