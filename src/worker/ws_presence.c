@@ -343,7 +343,7 @@ peer_room(uint64_t id, uint32_t members, void *arg)
 	peer->after = id;
 	if (room == NULL || !ws_presence_list_size(pg->p, room, members))
 		return true;
-	if (peer->online)
+	if (peer->online || peer->told > 0)
 		ws_presence_list_add(pg->p, room, peer);
 	LIST_FOREACH(f, &room->feeds, in_room) {
 		struct ws_conn *c = f->conn;

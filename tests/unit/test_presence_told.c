@@ -298,8 +298,12 @@ model_pull(unsigned slot, unsigned n)
 
 	while (n-- > 0 && presence_next(p, slot, &item) != PRESENCE_NONE) {
 		if (item.kind == PRESENCE_CHANGE) {
-			int i = atoi(item.change.user.p + 1);
+			char name[8] = "";
+			int i;
 
+			assert_true(item.change.user.len < sizeof(name));
+			memcpy(name, item.change.user.p, item.change.user.len);
+			i = atoi(name + 1);
 			w->view[i] = item.change.online;
 			continue;
 		}
