@@ -34,6 +34,7 @@ common_sources += \
 	src/common/records_event.c \
 	src/common/records_fields.c src/common/records_fields.h \
 	src/common/records_op.c \
+	src/common/records_tenant.c \
 	src/common/wire.c src/common/wire.h
 
 # Ids, keys and what all parts say alike.
@@ -42,7 +43,8 @@ common_sources += \
 	src/common/key.c src/common/key.h \
 	src/common/message.c src/common/message.h \
 	src/common/outcome.c src/common/outcome.h \
-	src/common/room_text.c src/common/room_text.h
+	src/common/room_text.c src/common/room_text.h \
+	src/common/secret.c src/common/secret.h
 
 # The process.
 common_sources += \

@@ -41,7 +41,7 @@ const char config_usage[] =
     "  LISTEN_ADDR DATABASE_DSN LOG_LEVEL WORKERS DEFAULT_RATE_LIMIT\n"
     "  MASTER_API_KEY ALLOWED_ORIGINS WS_MAX_CONNECTIONS_PER_USER\n"
     "  SHUTDOWN_DRAIN_TIMEOUT RETRY_MAX_ATTEMPTS RETRY_INTERVAL\n"
-    "  PRESENCE_GRACE RESUME_WAIT\n"
+    "  PRESENCE_GRACE RESUME_WAIT KEY_FILE WEBHOOK_ALLOW_PRIVATE\n"
     "A flag beats the environment, which beats the file.";
 
 static const struct option options[] = {
@@ -294,5 +294,6 @@ config_free(struct config *c)
 	free(c->master_key);
 	free(c->dsn_text);
 	free(c->allowed_origins);
+	free(c->key_file);
 	memset(c, 0, sizeof(*c));
 }

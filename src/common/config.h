@@ -36,6 +36,8 @@ struct config {
 	uint64_t retry_interval_ms;  /* RETRY_INTERVAL */
 	uint64_t presence_grace_ms;  /* PRESENCE_GRACE, 5s */
 	uint64_t resume_wait_ms;     /* RESUME_WAIT, 30s */
+	char *key_file;              /* KEY_FILE; NULL = beside the database */
+	bool webhook_allow_private;  /* WEBHOOK_ALLOW_PRIVATE */
 	bool check_only;             /* -t */
 };
 

@@ -110,22 +110,24 @@ parse_listen(struct config_value *v)
 	return 0;
 }
 
+#define PATH_SIZE sizeof(((struct dsn *)0)->path)
+
 /* Makes the path absolute: a log line that names it should say which file. */
 static int
-make_absolute(struct dsn *dsn)
+make_absolute(char path[PATH_SIZE])
 {
-	char cwd[sizeof(dsn->path)], whole[sizeof(dsn->path)];
+	char cwd[PATH_SIZE], whole[PATH_SIZE];
 	int n;
 
-	if (dsn->path[0] == '/')
+	if (path[0] == '/')
 		return 0;
 	if (getcwd(cwd, sizeof(cwd)) == NULL)
 		return -1;
 	n = snprintf(whole, sizeof(whole), "%s/%s",
-	    strcmp(cwd, "/") == 0 ? "" : cwd, dsn->path);
+	    strcmp(cwd, "/") == 0 ? "" : cwd, path);
 	if (n < 0 || (size_t)n >= sizeof(whole))
 		return -1;
-	memcpy(dsn->path, whole, (size_t)n + 1);
+	memcpy(path, whole, (size_t)n + 1);
 	return 0;
 }
 
@@ -137,7 +139,7 @@ parse_dsn(struct config_value *v)
 	if (dsn_parse(v->text, &v->config->dsn, v->why, sizeof(v->why), warn,
 		sizeof(warn)) == -1)
 		return -1;
-	if (make_absolute(&v->config->dsn) == -1) {
+	if (make_absolute(v->config->dsn.path) == -1) {
 		snprintf(v->why, sizeof(v->why),
 		    "the working directory cannot be used"
 		    " or the path is too long");
@@ -322,6 +324,35 @@ parse_resume_wait(struct config_value *v)
 	return 0;
 }
 
+static int
+parse_key_file(struct config_value *v)
+{
+	char path[PATH_SIZE];
+	size_t n;
+
+	if (v->text == NULL)
+		return 0;
+	n = strlen(v->text);
+	if (n == 0 || n >= sizeof(path))
+		return -1;
+	memcpy(path, v->text, n + 1);
+	if (make_absolute(path) == -1)
+		return -1;
+	v->config->key_file = mem_strdup(path);
+	return 0;
+}
+
+static int
+parse_allow_private(struct config_value *v)
+{
+	uint64_t n;
+
+	if (parse_number(v->text, 0, 1, &n) == -1)
+		return -1;
+	v->config->webhook_allow_private = n == 1;
+	return 0;
+}
+
 const struct config_setting config_settings[CONFIG_SETTINGS] = {
 	[SETTING_LISTEN_ADDR] = { "LISTEN_ADDR", 'l', ":8080",
 	    "it must be host:port, :port or [IPv6]:port with a port of 1 to"
@@ -362,4 +393,8 @@ const struct config_setting config_settings[CONFIG_SETTINGS] = {
 	[SETTING_RESUME_WAIT] = { "RESUME_WAIT", 0, "30s",
 	    "it must be a duration like 30s, above 0 and at most 1m", false,
 	    parse_resume_wait },
+	[SETTING_KEY_FILE] = { "KEY_FILE", 0, NULL,
+	    "it must name a file outside the database", false, parse_key_file },
+	[SETTING_WEBHOOK_ALLOW_PRIVATE] = { "WEBHOOK_ALLOW_PRIVATE", 0, "0",
+	    "it must be 0 or 1", false, parse_allow_private },
 };

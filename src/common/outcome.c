@@ -99,6 +99,10 @@ static const struct outcome_info outcomes[OUTCOME_LAST] = {
 	    "The database has been restored since these cursors were made; "
 	    "drop what was kept and go on from what is sent now.",
 	    NULL, false },
+	[OUTCOME_SECRETS] = { 503, UNAVAILABLE,
+	    "The file that secrets are sealed under cannot be used; nothing was "
+	    "stored. The server's log says why.",
+	    NULL, true },
 };
 
 const struct outcome_info *

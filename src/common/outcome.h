@@ -40,6 +40,7 @@ enum outcome {
 	OUTCOME_MESSAGE_DELETED, /* a tombstone cannot be edited: 409 */
 	OUTCOME_DM_BACKEND_ONLY, /* deleting a dm: 403 */
 	OUTCOME_RESYNC_REQUIRED, /* the database is another one than before */
+	OUTCOME_SECRETS,         /* the key file cannot be used now: 503 */
 	OUTCOME_LAST
 };
 

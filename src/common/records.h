@@ -74,6 +74,9 @@ enum record_type {
 	REC_OP_ROOM_UPDATE,
 	REC_OP_ROOM_DELETE,
 	REC_OP_ROOM_TRIM,
+	REC_OP_TENANT_UPDATE,
+	REC_OP_TENANT_DELETE,
+	REC_OP_END, /* one more than the last; stays here */
 	/* writer to worker or tool */
 	REC_REPLY = 192
 };
@@ -458,6 +461,7 @@ int rec_op_tenant_create_get(const struct wire_record *w,
  *   TENANT_LIST  a = cursor (tenant's public id, empty = from the start)
  *   TENANT_SHOW  a = tenant       KEY_ADD    a = tenant, hash
  *   KEY_LIST     a = tenant       KEY_REVOKE a = tenant, b = key
+ *   TENANT_DELETE a = tenant: gone at once, its rows in pieces afterwards
  * Their replies carry JSON in `text`, as the REST API would answer.
  */
 struct rec_op_admin {
@@ -469,6 +473,51 @@ struct rec_op_admin {
 int rec_op_admin_put(struct buf *b, enum record_type type,
     const struct rec_op_admin *r);
 int rec_op_admin_get(const struct wire_record *w, struct rec_op_admin *r);
+
+/*
+ * PATCH of a tenant: what is not named in `has` stays.  Secrets travel as they
+ * are, on sockets between processes of one user; the writer seals them.
+ */
+enum tenant_field {
+	TENANT_NAME = 1,
+	TENANT_RATE_LIMIT = 2,
+	TENANT_DISABLED = 4,
+	TENANT_WEBHOOK_URL = 8,
+	TENANT_WEBHOOK_SECRET = 16,
+	TENANT_JWT_SECRET = 32,
+	TENANT_JWT_PUBLIC_KEY = 64,
+	TENANT_RETENTION = 128
+};
+#define TENANT_FIELDS_ALL 255
+#define TENANT_NAME_MAX 256       /* bytes */
+#define TENANT_URL_MAX 2048       /* bytes */
+#define TENANT_SECRET_MAX 512     /* bytes, of either secret */
+#define TENANT_JWT_PUBLIC_SIZE 32 /* Ed25519 */
+#define TENANT_RATE_MAX 1000000
+#define TENANT_RETENTION_MAX 36500
+enum tenant_jwt { TENANT_JWT_NONE = 0, TENANT_JWT_HS256, TENANT_JWT_EDDSA };
+
+struct rec_op_tenant_update {
+	struct op_head h;
+	uint8_t has;       /* enum tenant_field, or-ed */
+	struct str tenant; /* public id */
+	struct str name;
+	bool disabled;
+	bool has_rate_limit;       /* false = the default */
+	uint32_t rate_limit;       /* 0 = none */
+	struct str webhook_url;    /* empty = none, and no secret */
+	struct str webhook_secret; /* empty = take new_secret if there is an
+				    * url, else none */
+	struct str new_secret;     /* made by the requester for that case, and
+				    * for an url where no secret is yet */
+	struct str jwt_secret;     /* empty = an HS256 secret goes */
+	struct str jwt_public_key; /* 32 bytes; empty = an EdDSA key goes */
+	uint32_t retention_days;   /* 0 = for ever */
+};
+int rec_op_tenant_update_put(struct buf *b,
+    const struct rec_op_tenant_update *r);
+int rec_op_tenant_update_get(const struct wire_record *w,
+    struct rec_op_tenant_update *r);
 
 /* A key was used; h.tenant is its tenant; answered like the others. */
 struct rec_op_key_used {
@@ -492,6 +541,9 @@ int rec_op_head_get(const struct wire_record *w, struct op_head *h);
  *   ROOM_TRIM     room, seq = first_seq as it now stands; REPEATED = it was
  *                 so already
  *   TENANT_CREATE room = tenant's internal id, ms, text = public id
+ *   TENANT_UPDATE room = tenant's internal id, text = JSON as TENANT_SHOW,
+ *                 seq = 1 when new_secret was taken
+ *   TENANT_DELETE room = tenant's internal id
  *   KEY_ADD       text = JSON {"key_id"}
  *   admin reads   text = JSON
  */

@@ -74,6 +74,24 @@ field_get_token_str(struct wire_reader *r)
 	return s;
 }
 
+void
+field_put_head(struct buf *b, const struct op_head *h)
+{
+	wire_put_u64(b, h->op);
+	wire_put_u64(b, h->low);
+	wire_put_u64(b, h->deadline_ms);
+	wire_put_u64(b, h->tenant);
+}
+
+void
+field_get_head(struct wire_reader *rd, struct op_head *h)
+{
+	h->op = wire_get_u64(rd);
+	h->low = wire_get_u64(rd);
+	h->deadline_ms = wire_get_u64(rd);
+	h->tenant = wire_get_u64(rd);
+}
+
 uint32_t
 field_get_slot(struct wire_reader *r)
 {

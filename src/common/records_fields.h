@@ -29,6 +29,10 @@ void field_get_token(struct wire_reader *r, char token[ID_TOKEN_SIZE]);
 /* A token as a string field. */
 struct str field_get_token_str(struct wire_reader *r);
 
+/* The first fields of every operation. */
+void field_put_head(struct buf *b, const struct op_head *h);
+void field_get_head(struct wire_reader *r, struct op_head *h);
+
 uint32_t field_get_slot(struct wire_reader *r);
 
 /* Takes the record begun at `at` back out; returns -1 for the caller. */

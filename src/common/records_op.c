@@ -8,33 +8,15 @@
 #define OP_JSON_MAX (64 * 1024)
 #define OP_CLIENT_MSG_ID_MAX 128
 
-static void
-head_put(struct buf *b, const struct op_head *h)
-{
-	wire_put_u64(b, h->op);
-	wire_put_u64(b, h->low);
-	wire_put_u64(b, h->deadline_ms);
-	wire_put_u64(b, h->tenant);
-}
-
-static void
-head_get(struct wire_reader *rd, struct op_head *h)
-{
-	h->op = wire_get_u64(rd);
-	h->low = wire_get_u64(rd);
-	h->deadline_ms = wire_get_u64(rd);
-	h->tenant = wire_get_u64(rd);
-}
-
 int
 rec_op_head_get(const struct wire_record *w, struct op_head *h)
 {
 	struct wire_reader rd;
 
-	if (w->type < REC_OP_SEND || w->type > REC_OP_ROOM_TRIM)
+	if (w->type < REC_OP_SEND || w->type >= REC_OP_END)
 		return -1;
 	wire_reader_init(&rd, w);
-	head_get(&rd, h);
+	field_get_head(&rd, h);
 	return rd.bad ? -1 : 0;
 }
 
@@ -54,7 +36,7 @@ rec_op_send_put(struct buf *b, const struct rec_op_send *r)
 {
 	size_t at = wire_begin(b, REC_OP_SEND);
 
-	head_put(b, &r->h);
+	field_put_head(b, &r->h);
 	field_put(b, r->room);
 	field_put(b, r->sender);
 	field_put(b, r->client_msg_id);
@@ -71,7 +53,7 @@ rec_op_send_get(const struct wire_record *w, struct rec_op_send *r)
 
 	if (!field_open(w, REC_OP_SEND, &rd))
 		return -1;
-	head_get(&rd, &r->h);
+	field_get_head(&rd, &r->h);
 	r->room = field_get_token_str(&rd);
 	r->sender = field_get(&rd, 1, FIELD_USER_MAX);
 	r->client_msg_id = field_get(&rd, 0, OP_CLIENT_MSG_ID_MAX);
@@ -86,7 +68,7 @@ rec_op_ack_put(struct buf *b, const struct rec_op_ack *r)
 {
 	size_t at = wire_begin(b, REC_OP_ACK);
 
-	head_put(b, &r->h);
+	field_put_head(b, &r->h);
 	wire_put_u64(b, r->conn);
 	wire_put_u64(b, r->seq);
 	field_put(b, r->room);
@@ -101,7 +83,7 @@ rec_op_ack_get(const struct wire_record *w, struct rec_op_ack *r)
 
 	if (!field_open(w, REC_OP_ACK, &rd))
 		return -1;
-	head_get(&rd, &r->h);
+	field_get_head(&rd, &r->h);
 	r->conn = wire_get_u64(&rd);
 	r->seq = wire_get_u64(&rd);
 	r->room = field_get_token_str(&rd);
@@ -117,7 +99,7 @@ rec_op_room_create_put(struct buf *b, const struct rec_op_room_create *r)
 	if (r->nusers > EVENT_USERS_MAX)
 		return -1;
 	at = wire_begin(b, REC_OP_ROOM_CREATE);
-	head_put(b, &r->h);
+	field_put_head(b, &r->h);
 	wire_put_u8(b, r->type);
 	field_put(b, r->creator);
 	wire_put_u8(b, r->has_name);
@@ -135,7 +117,7 @@ rec_op_room_create_get(const struct wire_record *w,
 
 	if (!field_open(w, REC_OP_ROOM_CREATE, &rd))
 		return -1;
-	head_get(&rd, &r->h);
+	field_get_head(&rd, &r->h);
 	r->type = wire_get_u8(&rd);
 	if (r->type < ROOM_DM || r->type > ROOM_CHANNEL)
 		rd.bad = true;
@@ -163,7 +145,7 @@ rec_op_members_add_put(struct buf *b, const struct rec_op_members_add *r)
 	if (r->nusers > EVENT_USERS_MAX)
 		return -1;
 	at = wire_begin(b, REC_OP_MEMBERS_ADD);
-	head_put(b, &r->h);
+	field_put_head(b, &r->h);
 	wire_put_u8(b, r->role);
 	field_put(b, r->room);
 	field_put(b, r->actor);
@@ -179,7 +161,7 @@ rec_op_members_add_get(const struct wire_record *w,
 
 	if (!field_open(w, REC_OP_MEMBERS_ADD, &rd))
 		return -1;
-	head_get(&rd, &r->h);
+	field_get_head(&rd, &r->h);
 	r->role = wire_get_u8(&rd);
 	if (r->role > MEMBER_UNCHANGED)
 		rd.bad = true;
@@ -202,7 +184,7 @@ rec_op_member_remove_put(struct buf *b, const struct rec_op_member_remove *r)
 {
 	size_t at = wire_begin(b, REC_OP_MEMBER_REMOVE);
 
-	head_put(b, &r->h);
+	field_put_head(b, &r->h);
 	field_put(b, r->room);
 	field_put(b, r->actor);
 	field_put(b, r->user);
@@ -217,7 +199,7 @@ rec_op_member_remove_get(const struct wire_record *w,
 
 	if (!field_open(w, REC_OP_MEMBER_REMOVE, &rd))
 		return -1;
-	head_get(&rd, &r->h);
+	field_get_head(&rd, &r->h);
 	r->room = field_get_token_str(&rd);
 	r->actor = field_get(&rd, 0, FIELD_USER_MAX);
 	r->user = field_get(&rd, 1, FIELD_USER_MAX);
@@ -230,7 +212,7 @@ rec_op_change_put(struct buf *b, enum record_type type,
 {
 	size_t at = wire_begin(b, (uint8_t)type);
 
-	head_put(b, &r->h);
+	field_put_head(b, &r->h);
 	wire_put_u64(b, r->seq);
 	wire_put_u64(b, r->created_ms);
 	field_put(b, r->room);
@@ -248,7 +230,7 @@ rec_op_change_get(const struct wire_record *w, struct rec_op_change *r)
 	if (!edit && w->type != REC_OP_MESSAGE_DELETE)
 		return -1;
 	wire_reader_init(&rd, w);
-	head_get(&rd, &r->h);
+	field_get_head(&rd, &r->h);
 	r->seq = wire_get_u64(&rd);
 	r->created_ms = wire_get_u64(&rd);
 	r->room = field_get_token_str(&rd);
@@ -262,7 +244,7 @@ rec_op_room_update_put(struct buf *b, const struct rec_op_room_update *r)
 {
 	size_t at = wire_begin(b, REC_OP_ROOM_UPDATE);
 
-	head_put(b, &r->h);
+	field_put_head(b, &r->h);
 	wire_put_u8(b, r->has_name);
 	wire_put_u8(b, r->has_metadata);
 	field_put(b, r->room);
@@ -280,7 +262,7 @@ rec_op_room_update_get(const struct wire_record *w,
 
 	if (!field_open(w, REC_OP_ROOM_UPDATE, &rd))
 		return -1;
-	head_get(&rd, &r->h);
+	field_get_head(&rd, &r->h);
 	r->has_name = field_get_bool(&rd);
 	r->has_metadata = field_get_bool(&rd);
 	r->room = field_get_token_str(&rd);
@@ -295,7 +277,7 @@ rec_op_room_delete_put(struct buf *b, const struct rec_op_room_delete *r)
 {
 	size_t at = wire_begin(b, REC_OP_ROOM_DELETE);
 
-	head_put(b, &r->h);
+	field_put_head(b, &r->h);
 	field_put(b, r->room);
 	field_put(b, r->actor);
 	return wire_end(b, at);
@@ -309,7 +291,7 @@ rec_op_room_delete_get(const struct wire_record *w,
 
 	if (!field_open(w, REC_OP_ROOM_DELETE, &rd))
 		return -1;
-	head_get(&rd, &r->h);
+	field_get_head(&rd, &r->h);
 	r->room = field_get_token_str(&rd);
 	r->actor = field_get(&rd, 0, FIELD_USER_MAX);
 	return field_close(&rd);
@@ -320,7 +302,7 @@ rec_op_room_trim_put(struct buf *b, const struct rec_op_room_trim *r)
 {
 	size_t at = wire_begin(b, REC_OP_ROOM_TRIM);
 
-	head_put(b, &r->h);
+	field_put_head(b, &r->h);
 	wire_put_u64(b, r->first_seq);
 	field_put(b, r->room);
 	return wire_end(b, at);
@@ -333,7 +315,7 @@ rec_op_room_trim_get(const struct wire_record *w, struct rec_op_room_trim *r)
 
 	if (!field_open(w, REC_OP_ROOM_TRIM, &rd))
 		return -1;
-	head_get(&rd, &r->h);
+	field_get_head(&rd, &r->h);
 	r->first_seq = wire_get_u64(&rd);
 	r->room = field_get_token_str(&rd);
 	return field_close(&rd);
@@ -344,7 +326,7 @@ rec_op_tenant_create_put(struct buf *b, const struct rec_op_tenant_create *r)
 {
 	size_t at = wire_begin(b, REC_OP_TENANT_CREATE);
 
-	head_put(b, &r->h);
+	field_put_head(b, &r->h);
 	field_put(b, r->name);
 	wire_put_bytes(b, r->key_hash, KEY_HASH_SIZE);
 	return wire_end(b, at);
@@ -358,7 +340,7 @@ rec_op_tenant_create_get(const struct wire_record *w,
 
 	if (!field_open(w, REC_OP_TENANT_CREATE, &rd))
 		return -1;
-	head_get(&rd, &r->h);
+	field_get_head(&rd, &r->h);
 	r->name = field_get(&rd, 1, FIELD_NAME_MAX);
 	fixed_get(&rd, r->key_hash, KEY_HASH_SIZE);
 	return field_close(&rd);
@@ -370,6 +352,7 @@ admin_type(uint8_t type)
 	switch (type) {
 	case REC_OP_TENANT_LIST:
 	case REC_OP_TENANT_SHOW:
+	case REC_OP_TENANT_DELETE:
 	case REC_OP_KEY_ADD:
 	case REC_OP_KEY_REVOKE:
 	case REC_OP_KEY_LIST:
@@ -385,7 +368,7 @@ rec_op_admin_put(struct buf *b, enum record_type type,
 {
 	size_t at = wire_begin(b, (uint8_t)type);
 
-	head_put(b, &r->h);
+	field_put_head(b, &r->h);
 	field_put(b, r->a);
 	field_put(b, r->b);
 	wire_put_bytes(b, r->key_hash, KEY_HASH_SIZE);
@@ -400,7 +383,7 @@ rec_op_admin_get(const struct wire_record *w, struct rec_op_admin *r)
 	if (!admin_type(w->type))
 		return -1;
 	wire_reader_init(&rd, w);
-	head_get(&rd, &r->h);
+	field_get_head(&rd, &r->h);
 	r->a = field_get(&rd, 0, FIELD_NAME_MAX);
 	r->b = field_get(&rd, 0, FIELD_NAME_MAX);
 	fixed_get(&rd, r->key_hash, KEY_HASH_SIZE);
@@ -412,7 +395,7 @@ rec_op_key_used_put(struct buf *b, const struct rec_op_key_used *r)
 {
 	size_t at = wire_begin(b, REC_OP_KEY_USED);
 
-	head_put(b, &r->h);
+	field_put_head(b, &r->h);
 	wire_put_u64(b, r->key);
 	wire_put_u64(b, r->unix_ms);
 	return wire_end(b, at);
@@ -425,7 +408,7 @@ rec_op_key_used_get(const struct wire_record *w, struct rec_op_key_used *r)
 
 	if (!field_open(w, REC_OP_KEY_USED, &rd))
 		return -1;
-	head_get(&rd, &r->h);
+	field_get_head(&rd, &r->h);
 	r->key = wire_get_u64(&rd);
 	r->unix_ms = wire_get_u64(&rd);
 	return field_close(&rd);

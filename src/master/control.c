@@ -113,7 +113,8 @@ static bool
 control_takes(uint8_t type)
 {
 	return (type >= REC_OP_TENANT_CREATE && type <= REC_OP_KEY_LIST) ||
-	    type == REC_OP_ROOM_TRIM;
+	    type == REC_OP_ROOM_TRIM || type == REC_OP_TENANT_UPDATE ||
+	    type == REC_OP_TENANT_DELETE;
 }
 
 static int

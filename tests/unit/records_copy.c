@@ -34,6 +34,7 @@ COPY(op_room_delete)
 COPY(op_room_trim)
 COPY(op_tenant_create)
 COPY(op_key_used)
+COPY(op_tenant_update)
 COPY(reply)
 
 static int
@@ -255,6 +256,8 @@ static int (*const copies[256])(struct buf *, const struct wire_record *) = {
 	[REC_OP_ROOM_UPDATE] = copy_op_room_update,
 	[REC_OP_ROOM_DELETE] = copy_op_room_delete,
 	[REC_OP_ROOM_TRIM] = copy_op_room_trim,
+	[REC_OP_TENANT_UPDATE] = copy_op_tenant_update,
+	[REC_OP_TENANT_DELETE] = copy_op_admin,
 	[REC_REPLY] = copy_reply,
 };
 

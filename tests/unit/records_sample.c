@@ -141,6 +141,20 @@ const struct rec_op_key_used sample_key_used = { .h = { 1001, 1000, 1002,
 						     1003 },
 	.key = 32,
 	.unix_ms = 33 };
+const struct rec_op_tenant_update sample_tenant_update = { .h = { 1001, 1000,
+							       1002, 0 },
+	.has = TENANT_FIELDS_ALL,
+	.tenant = { "tenant_" SAMPLE_TOKEN, 29 },
+	.name = { "Acme 2", 6 },
+	.disabled = true,
+	.has_rate_limit = true,
+	.rate_limit = 58,
+	.webhook_url = { "https://example.org/", 20 },
+	.webhook_secret = { "whsec_1", 7 },
+	.new_secret = { "whsec_2", 7 },
+	.jwt_secret = { "a secret", 8 },
+	.jwt_public_key = { "0123456789abcdef0123456789abcdef", 32 },
+	.retention_days = 59 };
 const struct rec_reply sample_reply = { .op = 34,
 	.outcome = OUTCOME_NOT_MEMBER,
 	.room = 35,
@@ -172,6 +186,7 @@ sample_config(struct buf *b)
 	strcpy(c.dsn.path, "x.db");
 	c.dsn.busy_timeout_ms = 5000;
 	c.master_key = strdup("secret");
+	c.key_file = strdup("/key");
 	ok = rec_config_put(b, &r) == 0;
 	config_free(&c);
 	return ok;
@@ -259,6 +274,8 @@ records_sample(struct buf *b)
 	n += rec_op_room_update_put(b, &sample_update) == 0;
 	n += rec_op_room_delete_put(b, &sample_room_delete) == 0;
 	n += rec_op_room_trim_put(b, &sample_trim) == 0;
+	n += rec_op_tenant_update_put(b, &sample_tenant_update) == 0;
+	n += rec_op_admin_put(b, REC_OP_TENANT_DELETE, &sample_admin) == 0;
 	n += rec_reply_put(b, &sample_reply) == 0;
 	return n;
 }

@@ -39,6 +39,7 @@ extern const struct rec_op_room_trim sample_trim;
 extern const struct rec_op_tenant_create sample_new_tenant;
 extern const struct rec_op_admin sample_admin;
 extern const struct rec_op_key_used sample_key_used;
+extern const struct rec_op_tenant_update sample_tenant_update;
 extern const struct rec_reply sample_reply;
 
 /* Adds one of each to b; returns how many. */

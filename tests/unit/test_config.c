@@ -22,8 +22,8 @@
 static const char *const names[] = { "LISTEN_ADDR", "DATABASE_DSN", "LOG_LEVEL",
 	"WORKERS", "DEFAULT_RATE_LIMIT", "MASTER_API_KEY", "ALLOWED_ORIGINS",
 	"WS_MAX_CONNECTIONS_PER_USER", "SHUTDOWN_DRAIN_TIMEOUT",
-	"RETRY_MAX_ATTEMPTS", "RETRY_INTERVAL", "PRESENCE_GRACE",
-	"RESUME_WAIT" };
+	"RETRY_MAX_ATTEMPTS", "RETRY_INTERVAL", "PRESENCE_GRACE", "RESUME_WAIT",
+	"KEY_FILE", "WEBHOOK_ALLOW_PRIVATE" };
 
 static struct config c;
 static enum config_action action;
@@ -164,6 +164,8 @@ test_defaults(void **state)
 	assert_int_equal(c.retry_interval_ms, 30000);
 	assert_int_equal(c.presence_grace_ms, 5000);
 	assert_int_equal(c.resume_wait_ms, 30000);
+	assert_null(c.key_file);
+	assert_false(c.webhook_allow_private);
 	assert_false(c.check_only);
 	assert_true(logged("ALLOWED_ORIGINS is not set"));
 }
@@ -244,6 +246,8 @@ test_environment(void **state)
 	setenv("RETRY_INTERVAL", "250ms", 1);
 	setenv("PRESENCE_GRACE", "750ms", 1);
 	setenv("RESUME_WAIT", "1m", 1);
+	setenv("KEY_FILE", "/etc/chatapi/key", 1);
+	setenv("WEBHOOK_ALLOW_PRIVATE", "1", 1);
 	setenv("DEFAULT_RATE_LIMIT", "0", 1);
 	setenv("SOME_OTHER_SETTING", "x", 1);
 	assert_int_equal(load(""), 0);
@@ -259,6 +263,8 @@ test_environment(void **state)
 	assert_int_equal(c.retry_interval_ms, 250);
 	assert_int_equal(c.presence_grace_ms, 750);
 	assert_int_equal(c.resume_wait_ms, 60000);
+	assert_string_equal(c.key_file, "/etc/chatapi/key");
+	assert_true(c.webhook_allow_private);
 	assert_int_equal(c.rate_limit, 0);
 	assert_false(logged("ALLOWED_ORIGINS"));
 	assert_false(logged("MASTER_API_KEY"));
@@ -363,6 +369,7 @@ test_bad_values(void **state)
 		{ "RETRY_INTERVAL", { "0", "0s", "30", "25h" } },
 		{ "PRESENCE_GRACE", { "5", "-1s", "61m", "soon" } },
 		{ "RESUME_WAIT", { "0s", "61s", "-1s", "soon" } },
+		{ "WEBHOOK_ALLOW_PRIVATE", { "2", "yes", "-1" } },
 	};
 	const char *name, *value;
 	char source[100], shown[100];

@@ -25,6 +25,7 @@ static const struct {
 	{ "rate_limit_exceeded", 429 },
 	{ "internal_error", 500 },
 	{ "unavailable", 503 },
+	{ "resync_required", 409 },
 };
 
 static int
@@ -102,6 +103,11 @@ test_what_each_is(void **state)
 		{ OUTCOME_UNSUPPORTED_MEDIA_TYPE, 415 },
 		{ OUTCOME_RATE_LIMITED, 429 },
 		{ OUTCOME_ADMIN_OFF, 403 },
+		{ OUTCOME_NOT_SENDER, 403 },
+		{ OUTCOME_MESSAGE_DELETED, 409 },
+		{ OUTCOME_DM_BACKEND_ONLY, 403 },
+		{ OUTCOME_RESYNC_REQUIRED, 409 },
+		{ OUTCOME_SECRETS, 503 },
 	};
 
 	(void)state;
