@@ -20,6 +20,7 @@
 #define TIMEOUT_NS (120 * NS_PER_S)
 /* Before a refused connect is tried again. */
 #define REOPEN_NS (10 * 1000000)
+#define QUIET_MS 300
 
 struct comer {
 	uint32_t got;      /* messages of this connection */
@@ -159,6 +160,23 @@ storm_settle(struct ws_pool *p, unsigned ms)
 		ws_pool_turn(p, 10);
 }
 
+/* What the first connects set off is over: presence of many users takes
+ * longer than they do. */
+static int
+storm_quiet(struct ws_pool *p)
+{
+	uint64_t end = stats_now() + TIMEOUT_NS, seen;
+
+	do {
+		seen = p->frames;
+		storm_settle(p, QUIET_MS);
+	} while (p->frames != seen && stats_now() < end);
+	if (p->frames == seen)
+		return 0;
+	fprintf(stderr, "frames never cease to come\n");
+	return -1;
+}
+
 static void
 storm_result(struct storm *s, struct ws_pool *p, struct live *l)
 {
@@ -217,6 +235,8 @@ mode_storm(const struct bench *b)
 	}
 	if (victim_parse(b->kill, &s.victim) == -1 ||
 	    ws_pool_open(&p, 120000) == -1 || (l = live_start(b, 1)) == NULL)
+		goto out;
+	if (storm_quiet(&p) == -1)
 		goto out;
 	live_send(l);
 	storm_settle(&p, b->warmup_ms);
