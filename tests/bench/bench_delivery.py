@@ -261,7 +261,9 @@ for name in ("worker", "writer", "master", "group"):
     for suffix in ("", "-load"):
         MODES[f"recover-{name}{suffix}"] = (
             recover_mode(name, suffix != ""), None, None, "recover",
-            RECOVER)
+            # The writer's death closes nobody's socket.
+            [f for f in RECOVER
+             if name != "writer" or not f[0].startswith("sockets")])
 
 
 def add_options(p):
