@@ -83,10 +83,18 @@ api_rooms_get(struct http_request *q)
 
 /* ---- GET /rooms ---- */
 
-/* Where a page ended. */
+/*
+ * Where a page ended, and where the first one began.  A room that becomes
+ * active while the list is paged jumps over the pages to come; so what has
+ * moved above the beginning follows at the end, upwards, and whatever moves
+ * again meanwhile still lies ahead.
+ */
 struct rooms_cursor {
 	uint64_t activity;
 	uint64_t room;
+	uint64_t top_activity;
+	uint64_t top_room;
+	uint64_t up; /* 1 = among those that have moved */
 };
 
 struct rooms_page {
@@ -129,7 +137,41 @@ rooms_page_row(const struct reader_room_row *row, void *arg)
 	buf_adds(b, "}");
 	p->at.activity = row->room.activity;
 	p->at.room = row->room.id;
+	if (p->at.top_room == 0) {
+		p->at.top_activity = p->at.activity;
+		p->at.top_room = p->at.room;
+	}
 	return true;
+}
+
+static bool
+rooms_cursor_valid(const struct rooms_cursor *c)
+{
+	return c->room > 0 && c->room <= INT64_MAX &&
+	    c->activity <= INT64_MAX && c->top_room <= INT64_MAX &&
+	    c->top_activity <= INT64_MAX && c->up <= 1;
+}
+
+/* Fills the page; -1 when the database failed. */
+static int
+rooms_page_fill(struct rooms_page *p, struct reader *r, uint64_t tenant,
+    struct str user, bool first)
+{
+	if (p->at.up == 0 &&
+	    reader_rooms(r, tenant, user, p->at.activity, p->at.room,
+		p->left + 1, rooms_page_row, p) == -1)
+		return -1;
+	if (p->more || p->backend || first)
+		return 0;
+	if (p->at.up == 0) {
+		p->at.up = 1;
+		p->at.activity = p->at.top_activity;
+		p->at.room = p->at.top_room;
+	}
+	return reader_rooms_moved(r, tenant, user, p->at.activity, p->at.room,
+		   p->left + 1, rooms_page_row, p) == -1 ?
+	    -1 :
+	    0;
 }
 
 void
@@ -138,24 +180,20 @@ api_rooms_list(struct http_request *q)
 	const struct caller *who = http_caller(q);
 	struct str user = { who->user, who->user_len };
 	struct rooms_page p = { .backend = who->backend };
-	struct rooms_cursor from = { 0, 0 };
 	size_t len;
 
 	if (!api_args_limit(q, ROOMS_MOST, ROOMS_MOST, &p.left) ||
-	    !api_args_cursor(q, 'r', &from, sizeof(from), &len))
+	    !api_args_cursor(q, 'r', &p.at, sizeof(p.at), &len))
 		return;
-	if (len != 0 &&
-	    (len != sizeof(from) || from.room == 0 || from.room > INT64_MAX ||
-		from.activity > INT64_MAX)) {
+	if (len != 0 && (len != sizeof(p.at) || !rooms_cursor_valid(&p.at))) {
 		http_error(q, OUTCOME_INVALID, "cursor",
 		    "cursor must be a next_cursor of this list.");
 		return;
 	}
 	p.b = http_body(q);
 	buf_adds(p.b, "{\"rooms\":[");
-	if (reader_rooms(http_worker(q)->reader, who->tenant, user,
-		from.activity, from.room, p.left + 1, rooms_page_row,
-		&p) == -1) {
+	if (rooms_page_fill(&p, http_worker(q)->reader, who->tenant, user,
+		len == 0) == -1) {
 		http_error(q, OUTCOME_STORAGE, NULL, NULL);
 		return;
 	}

@@ -50,6 +50,7 @@ static const char *const sql[READER_SQL_LAST] = {
 	[READER_ROOM] = "SELECT " ROOM_COLUMNS ROOM_FROM "WHERE r.token = ?1",
 	[READER_ROOM_BY_ID] = "SELECT " ROOM_COLUMNS ROOM_FROM
 			      "WHERE r.id = ?1",
+	[READER_ROOM_CHANGED] = "SELECT changed_n FROM room WHERE id = ?1",
 	[READER_MEMBER] = "SELECT role, joined_ms, last_ack FROM member "
 			  "WHERE room = ?1 AND user = ?2",
 	[READER_MEMBERS] = "SELECT user, role, joined_ms FROM member "
@@ -84,6 +85,18 @@ static const char *const sql[READER_SQL_LAST] = {
 	    "CROSS JOIN room r ON r.id = top.room "
 	    "CROSS JOIN member m ON m.room = top.room AND m.user = ?2 " LAST_JOIN
 	    "ORDER BY top.activity DESC, top.room DESC",
+	[READER_ROOMS_MOVED] =
+	    "SELECT " LAST_COLUMNS ROOM_COLUMNS ", m.last_ack FROM ("
+	    "SELECT i.room AS room, a.activity AS activity "
+	    "FROM member i INDEXED BY member_user "
+	    "CROSS JOIN room_head a ON a.room = i.room "
+	    "WHERE i.tenant = ?1 AND i.user = ?2 "
+	    "AND (a.activity, a.room) > (?3, ?4) "
+	    "ORDER BY a.activity, a.room LIMIT ?5) top "
+	    "CROSS JOIN room_head h ON h.room = top.room "
+	    "CROSS JOIN room r ON r.id = top.room "
+	    "CROSS JOIN member m ON m.room = top.room AND m.user = ?2 " LAST_JOIN
+	    "ORDER BY top.activity, top.room",
 	[READER_ROOMS_OF_TENANT] =
 	    "SELECT " LAST_COLUMNS ROOM_COLUMNS ", 0 "
 	    "FROM room r INDEXED BY room_tenant "

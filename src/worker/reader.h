@@ -85,10 +85,13 @@ struct reader_room {
 	uint64_t activity;
 	uint32_t members;
 };
-/* By the token of its public id; another tenant's room is not found. */
+/* By the token of its public id; another tenant's room is not found.  Its
+ * strings are good until the next room is read. */
 int reader_room(struct reader *r, uint64_t tenant, const char *token,
     struct reader_room *room);
 int reader_room_by_id(struct reader *r, uint64_t id, struct reader_room *room);
+/* *n = the batch that last changed its name or metadata. */
+int reader_room_changed(struct reader *r, uint64_t id, uint64_t *n);
 
 struct reader_member {
 	uint8_t role;
@@ -160,6 +163,12 @@ struct reader_room_row {
 typedef bool reader_room_fn(const struct reader_room_row *row, void *arg);
 int reader_rooms(struct reader *r, uint64_t tenant, struct str user,
     uint64_t before, uint64_t before_room, unsigned limit, reader_room_fn *fn,
+    void *arg);
+
+/* The user's rooms with an activity above `after` (or equal to it and a room
+ * id above after_room), the one that has rested longest first. */
+int reader_rooms_moved(struct reader *r, uint64_t tenant, struct str user,
+    uint64_t after, uint64_t after_room, unsigned limit, reader_room_fn *fn,
     void *arg);
 
 /* ---- messages ---- */

@@ -87,6 +87,21 @@ reader_room_by_id(struct reader *r, uint64_t id, struct reader_room *room)
 }
 
 int
+reader_room_changed(struct reader *r, uint64_t id, uint64_t *n)
+{
+	sqlite3_stmt *s = reader_statement(r, READER_ROOM_CHANGED);
+	int rc;
+
+	if (s == NULL)
+		return -1;
+	sqlite3_bind_int64(s, 1, (sqlite3_int64)id);
+	rc = reader_step(r, s);
+	if (rc == 1)
+		*n = (uint64_t)sqlite3_column_int64(s, 0);
+	return reader_reset(s, rc);
+}
+
+int
 reader_member(struct reader *r, uint64_t room, const char *user,
     size_t user_len, struct reader_member *m)
 {
@@ -168,28 +183,12 @@ reader_user_rooms(struct reader *r, uint64_t tenant, const char *user,
 #define ROOMS_ROOM 9
 #define ROOMS_LAST_ACK (ROOMS_ROOM + 13)
 
-int
-reader_rooms(struct reader *r, uint64_t tenant, struct str user,
-    uint64_t before, uint64_t before_room, unsigned limit, reader_room_fn *fn,
-    void *arg)
+/* Hands out what a bound statement finds. */
+static int
+rooms_run(struct reader *r, sqlite3_stmt *s, reader_room_fn *fn, void *arg)
 {
-	bool all = user.len == 0;
-	sqlite3_stmt *s = reader_statement(r,
-	    all ? READER_ROOMS_OF_TENANT : READER_ROOMS_OF_USER);
-	bool top = before == 0 && before_room == 0;
-	int rc, found = 0, n = 1;
+	int rc, found = 0;
 
-	if (s == NULL)
-		return -1;
-	sqlite3_bind_int64(s, n++, (sqlite3_int64)tenant);
-	if (!all) {
-		reader_bind_text(s, n++, user.p, user.len);
-		sqlite3_bind_int64(s, n++,
-		    top ? INT64_MAX : (sqlite3_int64)before);
-	}
-	sqlite3_bind_int64(s, n++,
-	    top ? INT64_MAX : (sqlite3_int64)before_room);
-	sqlite3_bind_int64(s, n, limit);
 	while ((rc = reader_step(r, s)) == 1) {
 		struct reader_room_row row;
 		struct message m;
@@ -207,4 +206,46 @@ reader_rooms(struct reader *r, uint64_t tenant, struct str user,
 			break;
 	}
 	return reader_reset(s, rc == -1 ? -1 : found);
+}
+
+int
+reader_rooms(struct reader *r, uint64_t tenant, struct str user,
+    uint64_t before, uint64_t before_room, unsigned limit, reader_room_fn *fn,
+    void *arg)
+{
+	bool all = user.len == 0;
+	sqlite3_stmt *s = reader_statement(r,
+	    all ? READER_ROOMS_OF_TENANT : READER_ROOMS_OF_USER);
+	bool top = before == 0 && before_room == 0;
+	int n = 1;
+
+	if (s == NULL)
+		return -1;
+	sqlite3_bind_int64(s, n++, (sqlite3_int64)tenant);
+	if (!all) {
+		reader_bind_text(s, n++, user.p, user.len);
+		sqlite3_bind_int64(s, n++,
+		    top ? INT64_MAX : (sqlite3_int64)before);
+	}
+	sqlite3_bind_int64(s, n++,
+	    top ? INT64_MAX : (sqlite3_int64)before_room);
+	sqlite3_bind_int64(s, n, limit);
+	return rooms_run(r, s, fn, arg);
+}
+
+int
+reader_rooms_moved(struct reader *r, uint64_t tenant, struct str user,
+    uint64_t after, uint64_t after_room, unsigned limit, reader_room_fn *fn,
+    void *arg)
+{
+	sqlite3_stmt *s = reader_statement(r, READER_ROOMS_MOVED);
+
+	if (s == NULL)
+		return -1;
+	sqlite3_bind_int64(s, 1, (sqlite3_int64)tenant);
+	reader_bind_text(s, 2, user.p, user.len);
+	sqlite3_bind_int64(s, 3, (sqlite3_int64)after);
+	sqlite3_bind_int64(s, 4, (sqlite3_int64)after_room);
+	sqlite3_bind_int64(s, 5, limit);
+	return rooms_run(r, s, fn, arg);
 }
