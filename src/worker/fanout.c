@@ -242,9 +242,10 @@ fanout_members(struct worker *w, const struct wire_record *rec)
 			    (c->relist ? c->list_after == 0 : !c->listed))
 				continue;
 			if (rec->type == REC_EVENT_JOINED)
-				feed_joined(c, e.room, e.head);
+				/* He may be gone in the same batch. */
+				feed_joined(c, e.room, e.head, e.n - 1);
 			else
-				feed_left(c, e.room);
+				feed_left(c, e.room, e.n);
 		}
 	}
 	ws_presence_members(w->presence, &e, rec->type == REC_EVENT_JOINED);

@@ -129,7 +129,7 @@ feed_set_state(struct feed *f, enum feed_state state)
 
 struct feed *
 feed_new(struct ws_conn *c, uint64_t id, const char *token, uint64_t seq,
-    uint64_t rev)
+    uint64_t rev, uint64_t n)
 {
 	struct feed *f = mem_alloc(sizeof(*f));
 
@@ -149,14 +149,15 @@ feed_new(struct ws_conn *c, uint64_t id, const char *token, uint64_t seq,
 
 struct feed *
 feed_new_member(struct ws_conn *c, const struct reader_room *room,
-    uint64_t last_ack)
+    uint64_t last_ack, uint64_t n)
 {
 	const struct resume_cursor *at = resume_find(c, room->token);
 
 	if (at == NULL)
-		return feed_new(c, room->id, room->token, last_ack, room->rev);
+		return feed_new(c, room->id, room->token, last_ack, room->rev,
+		    n);
 	return feed_new(c, room->id, room->token, at->seq,
-	    at->has_rev ? at->rev : room->rev);
+	    at->has_rev ? at->rev : room->rev, n);
 }
 
 void
@@ -169,6 +170,8 @@ feed_free(struct feed *f)
 		c->sync_left--;
 	if (f->state == FEED_BEHIND)
 		TAILQ_REMOVE(&c->behind, f, in_conn);
+	f->n = n;
+	f->unheard = !f->room->confirmed;
 	else
 		TAILQ_REMOVE(&c->feeds, f, in_conn);
 	LIST_REMOVE(f, in_room);
@@ -185,6 +188,9 @@ feed_room_confirmed(struct feed *f)
 }
 
 void
+	/* The news of it will find the feed and say nothing. */
+	if (c->listed)
+		feed_tell_room(c, "room.joined", room);
 feed_fall_behind(struct feed *f)
 {
 	if (f->state == FEED_LIVE)
@@ -288,7 +294,7 @@ feed_progress(struct feed *f)
 }
 
 void
-feed_joined(struct ws_conn *c, uint64_t id, uint64_t start)
+feed_joined(struct ws_conn *c, uint64_t id, uint64_t start, uint64_t n)
 {
 	struct reader_room room;
 	struct feed *f;
@@ -310,16 +316,18 @@ feed_joined(struct ws_conn *c, uint64_t id, uint64_t start)
 		return;
 	}
 	feed_tell_room(c, "room.joined", &room);
-	f = feed_new(c, id, room.token, start, room.rev);
+	f = feed_new(c, id, room.token, start, room.rev, n);
 	feed_progress(f);
 }
 
 void
-feed_left(struct ws_conn *c, uint64_t room)
+feed_left(struct ws_conn *c, uint64_t room, uint64_t n)
 {
 	struct feed *f = feed_by_id(c, room);
 
-	if (c->state != WS_OPEN || f == NULL)
+	/* A page that was read since found him a member: he is one again,
+	 * and has been sent what came after his return. */
+	if (c->state != WS_OPEN || f == NULL || n <= f->n)
 		return;
 	feed_tell_left(c, f->room->token);
 	feed_subscribes_refuse(f, OUTCOME_NOT_MEMBER);
@@ -364,12 +372,11 @@ feeder_pages(struct feeder *fr, struct ws_conn *c, uint64_t end)
 {
 	struct reader *r = c->w->reader;
 	struct feed *f;
-	uint64_t n;
 	int rc = 0;
 
 	if (TAILQ_EMPTY(&c->behind))
 		return 0;
-	if (reader_begin(r, &n) == -1)
+	if (reader_begin(r, &fr->n) == -1)
 		return -1;
 	for (int i = 0; i < FEEDER_PAGES && rc == 0; i++) {
 		f = TAILQ_FIRST(&c->behind);

@@ -48,10 +48,11 @@ void feed_keep(struct room *room, uint64_t rev,
 
 /* NULL when the connection has none in that room. */
 struct feed *feed_find(struct ws_conn *c, const char *token);
-/* The user became a member (start = his last_ack), or no longer is.  With
- * the frames for the client; repeats are harmless. */
-void feed_joined(struct ws_conn *c, uint64_t room, uint64_t start);
-void feed_left(struct ws_conn *c, uint64_t room);
+/* The user became a member (start = his last_ack) and was one right after
+ * batch n.  With the frame for the client; repeats are harmless. */
+void feed_joined(struct ws_conn *c, uint64_t room, uint64_t start, uint64_t n);
+/* He no longer is one since batch n, unless he has come back since. */
+void feed_left(struct ws_conn *c, uint64_t room, uint64_t n);
 /* The room is gone; frame = room.deleted. */
 void feed_deleted(struct feed *f, struct ws_shared *frame);
 /* The room changed; frame = room.updated. */
@@ -69,8 +70,9 @@ struct subscribe_from {
 void feed_subscribe(struct feed *f, const struct subscribe_from *from,
     struct str request_id);
 void feed_unsubscribe(struct feed *f);
-/* Makes a feed for a member whose list has not been read that far yet. */
+/* Makes a feed for who is a member at batch n, before his list of rooms or
+ * the news of it says so. */
 struct feed *feed_new_member(struct ws_conn *c, const struct reader_room *room,
-    uint64_t last_ack);
+    uint64_t last_ack, uint64_t n);
 
 #endif

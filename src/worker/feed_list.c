@@ -26,6 +26,7 @@ struct list_news {
 
 struct list_page {
 	struct ws_conn *c;
+	uint64_t n; /* batch that its transaction shows */
 	unsigned rows;
 	unsigned nnews;
 	struct list_news news[FEED_LIST_PAGE];
@@ -43,8 +44,9 @@ feed_list_sync(struct feed *f, uint64_t seq, uint64_t rev)
 /* A room of the first list: from the device's cursor, or from last_ack and
  * without changes made before. */
 static struct feed *
-feed_list_start(struct ws_conn *c, const struct reader_user_room *row)
+feed_list_start(struct list_page *p, const struct reader_user_room *row)
 {
+	struct ws_conn *c = p->c;
 	const struct resume_cursor *at = resume_find(c, row->token);
 	uint64_t seq = row->last_ack, rev = row->rev;
 	struct feed *f;
@@ -54,7 +56,7 @@ feed_list_start(struct ws_conn *c, const struct reader_user_room *row)
 		if (at->has_rev && at->rev < rev)
 			rev = at->rev;
 	}
-	f = feed_new(c, row->room, row->token, seq, rev);
+	f = feed_new(c, row->room, row->token, seq, rev, p->n);
 	feed_list_sync(f, row->last_seq, row->rev);
 	return f;
 }
@@ -84,13 +86,16 @@ feed_list_row(const struct reader_user_room *row, void *arg)
 	if (f == NULL && c->listed)
 		return true;
 	if (f == NULL) {
-		f = feed_list_start(c, row);
+		f = feed_list_start(p, row);
 	} else if (!c->listed && !f->syncing && f->sent < row->last_seq &&
 	    (f->state == FEED_WAITING || f->state == FEED_BEHIND)) {
 		/* A frame of the client was quicker than the list. */
 		feed_list_sync(f, row->last_seq, row->rev);
 	}
 	f->seen = true;
+	/* He is being told what this list shows. */
+	if (c->listed)
+		f->n = p->n;
 	/* A page found him no member, but he is one again, and the events
 	 * that would have said both were lost. */
 	if (f->state == FEED_WAITING && f->room->confirmed)
@@ -125,7 +130,7 @@ feed_list_gone(struct feed *f)
 	if (reader_room_by_id(c->w->reader, f->room->id, &room) == 0)
 		feed_deleted(f, NULL);
 	else
-		feed_left(c, f->room->id);
+		feed_left(c, f->room->id, UINT64_MAX);
 }
 
 static void
@@ -163,7 +168,7 @@ feed_list_tell(struct ws_conn *c, const struct list_page *p)
 			return false;
 		}
 		if (news->joined)
-			feed_joined(c, news->room, news->last_ack);
+			feed_joined(c, news->room, news->last_ack, p->n);
 		else if (reader_room_by_id(c->w->reader, news->room, &room) ==
 		    1)
 			feed_tell_room(c, "room.updated", &room);
@@ -185,6 +190,7 @@ feed_list_page(struct ws_conn *c)
 		return -1;
 	p = mem_alloc(sizeof(*p));
 	p->c = c;
+	p->n = n;
 	if (c->list_after == 0)
 		feed_list_begin(c, n);
 	rc = reader_user_rooms(r, c->user->tenant, c->user->name, c->user->len,

@@ -179,6 +179,24 @@ page_clamp(struct feed *f, const struct reader_feed *pos)
 }
 
 int
+/* The room may have been renamed after it was read for this connection and
+ * before the hub knew that someone here wants to hear of it. */
+static int
+page_unheard(struct feeder *fr, struct feed *f)
+{
+	struct reader *r = fr->w->reader;
+	struct reader_room room;
+	uint64_t changed;
+	int rc;
+
+	rc = reader_room_changed(r, f->room->id, &changed);
+	if (rc == 1 && changed > f->n &&
+	    (rc = reader_room_by_id(r, f->room->id, &room)) == 1)
+		feed_tell_room(f->conn, "room.updated", &room);
+	f->unheard = false;
+	return rc == -1 ? -1 : 0;
+}
+
 feed_page(struct feeder *fr, struct feed *f)
 {
 	struct ws_conn *c = f->conn;
@@ -201,6 +219,9 @@ feed_page(struct feeder *fr, struct feed *f)
 		return 0;
 	}
 	page_clamp(f, &pos);
+	if (f->unheard && page_unheard(fr, f) == -1)
+		return -1;
+	f->n = fr->n;
 	/* Changes first: what a page then shows is as of this rev. */
 	if (f->rev < pos.rev)
 		rc = page_changes(&p, &pos);

@@ -25,12 +25,14 @@ struct feeder {
 	struct event *timer;       /* zero timeout: once per turn of the loop */
 	struct buf text;           /* a frame under construction */
 	struct frame_cache *cache;
+	uint64_t n; /* batch that the transaction shows */
 };
 
 void feed_set_state(struct feed *f, enum feed_state state);
 struct feed *feed_by_id(struct ws_conn *c, uint64_t id);
+/* For who is a member at batch n. */
 struct feed *feed_new(struct ws_conn *c, uint64_t room, const char *token,
-    uint64_t seq, uint64_t rev);
+    uint64_t seq, uint64_t rev, uint64_t n);
 void feed_free(struct feed *f);
 /* Progress was made: says so to whoever waits for it. */
 void feed_progress(struct feed *f);

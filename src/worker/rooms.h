@@ -37,10 +37,12 @@ struct feed {
 	uint64_t rev;                 /* changes up to it are told */
 	uint64_t target;              /* head at connect, while syncing */
 	uint64_t target_rev;          /* the room's rev then */
+	uint64_t n;                   /* batch at which he was a member */
 	uint8_t state;                /* enum feed_state */
 	bool syncing;                 /* sync.complete waits for it */
 	bool seen;                    /* mark of a relist under way */
 	bool peers;                   /* told of who is online in the room */
+	bool unheard; /* what became of the room after n may be unknown */
 };
 
 LIST_HEAD(feed_list, feed);

@@ -98,6 +98,42 @@ command_room(struct command *m, struct str id)
 
 /*
  * The connection's feed in the frame's room; NULL when answered with an
+/* A feed for a member of the room, if he is one; NULL when answered with an
+ * error. */
+static struct feed *
+command_new_feed(struct command *m, const char *token)
+{
+	struct ws_conn *c = m->c;
+	struct reader *r = c->w->reader;
+	struct reader_room room;
+	struct reader_member member;
+	char id[ID_TOKEN_SIZE];
+	bool found = false;
+	uint64_t n;
+	int rc;
+
+	memcpy(id, token, ID_TOKEN_LEN);
+	id[ID_TOKEN_LEN] = '\0';
+	rc = reader_begin(r, &n);
+	if (rc == 0) {
+		rc = reader_room(r, c->user->tenant, id, &room);
+		found = rc == 1;
+		if (found)
+			rc = reader_member(r, room.id, c->user->name,
+			    c->user->len, &member);
+		reader_end(r);
+	}
+	if (rc == 1)
+		return feed_new_member(c, &room, member.last_ack, n);
+	if (rc == -1)
+		command_error(m, OUTCOME_STORAGE, NULL, NULL, 1000);
+	else
+		command_error(m,
+		    found ? OUTCOME_NOT_MEMBER : OUTCOME_ROOM_NOT_FOUND, NULL,
+		    NULL, 0);
+	return NULL;
+}
+
  * error.  A member whose list of rooms has not been read that far yet gets
  * his feed here.
  */
@@ -105,13 +141,9 @@ static struct feed *
 command_feed(struct command *m)
 {
 	struct ws_conn *c = m->c;
-	struct reader_room room;
-	struct reader_member member;
-	char id[ID_TOKEN_SIZE];
 	const char *token;
 	struct str text;
 	struct feed *f;
-	int rc;
 
 	if (command_room_id(m, &text) == -1 ||
 	    (token = command_room(m, text)) == NULL)
@@ -124,24 +156,7 @@ command_feed(struct command *m)
 		return NULL;
 	}
 	f = feed_find(c, token);
-	if (f != NULL)
-		return f;
-	memcpy(id, token, ID_TOKEN_LEN);
-	id[ID_TOKEN_LEN] = '\0';
-	rc = reader_room(c->w->reader, c->user->tenant, id, &room);
-	if (rc == 1) {
-		rc = reader_member(c->w->reader, room.id, c->user->name,
-		    c->user->len, &member);
-		if (rc == 1)
-			return feed_new_member(c, &room, member.last_ack);
-		if (rc == 0)
-			command_error(m, OUTCOME_NOT_MEMBER, NULL, NULL, 0);
-	} else if (rc == 0) {
-		command_error(m, OUTCOME_ROOM_NOT_FOUND, NULL, NULL, 0);
-	}
-	if (rc == -1)
-		command_error(m, OUTCOME_STORAGE, NULL, NULL, 1000);
-	return NULL;
+	return f != NULL ? f : command_new_feed(m, token);
 }
 
 /* The id of the frame's room for one who needs no feed in it; -1 when

@@ -63,6 +63,7 @@ EXTRA_DIST += \
 	tests/e2e/test_rest_rooms.py \
 	tests/e2e/test_rest_trim.py \
 	tests/e2e/test_resume.py \
+	tests/e2e/test_seam.py \
 	tests/e2e/test_slow_many.py \
 	tests/e2e/test_slow_reader.py \
 	tests/e2e/test_start.py \
