@@ -137,6 +137,8 @@ feed_new(struct ws_conn *c, uint64_t id, const char *token, uint64_t seq,
 	f->conn = c;
 	f->sent = seq;
 	f->rev = rev;
+	f->n = n;
+	f->unheard = !f->room->confirmed;
 	f->seen = true;
 	f->state = FEED_WAITING;
 	LIST_INSERT_HEAD(&f->room->feeds, f, in_room);
@@ -153,6 +155,9 @@ feed_new_member(struct ws_conn *c, const struct reader_room *room,
 {
 	const struct resume_cursor *at = resume_find(c, room->token);
 
+	/* The news of it will find the feed and say nothing. */
+	if (c->listed)
+		feed_tell_room(c, "room.joined", room);
 	if (at == NULL)
 		return feed_new(c, room->id, room->token, last_ack, room->rev,
 		    n);
@@ -170,8 +175,6 @@ feed_free(struct feed *f)
 		c->sync_left--;
 	if (f->state == FEED_BEHIND)
 		TAILQ_REMOVE(&c->behind, f, in_conn);
-	f->n = n;
-	f->unheard = !f->room->confirmed;
 	else
 		TAILQ_REMOVE(&c->feeds, f, in_conn);
 	LIST_REMOVE(f, in_room);
@@ -188,9 +191,6 @@ feed_room_confirmed(struct feed *f)
 }
 
 void
-	/* The news of it will find the feed and say nothing. */
-	if (c->listed)
-		feed_tell_room(c, "room.joined", room);
 feed_fall_behind(struct feed *f)
 {
 	if (f->state == FEED_LIVE)

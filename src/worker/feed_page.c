@@ -178,7 +178,6 @@ page_clamp(struct feed *f, const struct reader_feed *pos)
 	feed_subscribes_target(f, pos->head, pos->rev);
 }
 
-int
 /* The room may have been renamed after it was read for this connection and
  * before the hub knew that someone here wants to hear of it. */
 static int
@@ -197,6 +196,7 @@ page_unheard(struct feeder *fr, struct feed *f)
 	return rc == -1 ? -1 : 0;
 }
 
+int
 feed_page(struct feeder *fr, struct feed *f)
 {
 	struct ws_conn *c = f->conn;
@@ -218,10 +218,10 @@ feed_page(struct feeder *fr, struct feed *f)
 		feed_set_state(f, FEED_WAITING);
 		return 0;
 	}
-	page_clamp(f, &pos);
 	if (f->unheard && page_unheard(fr, f) == -1)
 		return -1;
 	f->n = fr->n;
+	page_clamp(f, &pos);
 	/* Changes first: what a page then shows is as of this rev. */
 	if (f->rev < pos.rev)
 		rc = page_changes(&p, &pos);

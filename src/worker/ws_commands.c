@@ -96,8 +96,6 @@ command_room(struct command *m, struct str id)
 
 /* ---- what a worker answers by itself ---- */
 
-/*
- * The connection's feed in the frame's room; NULL when answered with an
 /* A feed for a member of the room, if he is one; NULL when answered with an
  * error. */
 static struct feed *
@@ -134,6 +132,8 @@ command_new_feed(struct command *m, const char *token)
 	return NULL;
 }
 
+/*
+ * The connection's feed in the frame's room; NULL when answered with an
  * error.  A member whose list of rooms has not been read that far yet gets
  * his feed here.
  */
