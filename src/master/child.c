@@ -292,7 +292,10 @@ child_start(struct child *c)
 	c->link = link_new(c->m->base, bus[0], RELAY_QUEUE_MAX, &child_ops, c);
 	child_configure(c);
 	if (c->lives++ > 0)
-		page_add(c->m->page, PAGE_SLOT_MASTER, COUNTER_RESTARTS, 1);
+		page_add(c->m->page, PAGE_SLOT_MASTER,
+		    c->role == ROLE_WRITER ? COUNTER_RESTARTS_WRITER :
+					     COUNTER_RESTARTS_WORKER,
+		    1);
 	log_info(c->lives > 1 ? "child respawned" : "child started",
 	    "child=%s child_slot=%u pid=%d", child_role(c), c->slot,
 	    (int)c->pid);

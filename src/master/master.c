@@ -149,6 +149,7 @@ master_on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	m->tick_ms = now;
+	relay_measure(m);
 	if (late || (m->phase != MASTER_STARTING && m->phase != MASTER_SERVING))
 		return;
 	child_check(m->writer, now);

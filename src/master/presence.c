@@ -58,6 +58,7 @@ struct presence {
 	size_t size; /* a power of two */
 	size_t users;
 	size_t total;
+	size_t online;
 	uint64_t changes;
 	uint64_t grace_ms;
 	struct presence_queue order; /* by rising change */
@@ -217,6 +218,8 @@ presence_changed(struct presence *p, struct presence_user *u, bool online)
 				p->workers[i].next = TAILQ_NEXT(u, in_order);
 		TAILQ_REMOVE(&p->order, u, in_order);
 	}
+	if (online != u->online)
+		p->online += online ? 1 : (size_t)-1;
 	u->online = online;
 	u->change = ++p->changes;
 	TAILQ_INSERT_TAIL(&p->order, u, in_order);
@@ -370,6 +373,12 @@ presence_count(const struct presence *p, uint64_t tenant, struct str user)
 	    id_user_key(tenant, user.p, user.len), tenant, user);
 
 	return u == NULL ? 0 : u->count;
+}
+
+size_t
+presence_online(const struct presence *p)
+{
+	return p->online;
 }
 
 size_t

@@ -51,6 +51,8 @@ uint64_t presence_wait(const struct presence *p, uint64_t now_ms);
 /* The user's connections over all workers. */
 unsigned presence_count(const struct presence *p, uint64_t tenant,
     struct str user);
+/* Users who are online, those in grace included. */
+size_t presence_online(const struct presence *p);
 /* All connections. */
 size_t presence_total(const struct presence *p);
 /* Users remembered: online, in grace, or offline and not told to all. */

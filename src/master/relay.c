@@ -171,6 +171,21 @@ relay_idle(struct child *c)
 		page_add(m->page, PAGE_SLOT_MASTER, COUNTER_BUS_RECORDS, sum);
 }
 
+static void
+relay_measure_child(const struct child *c)
+{
+	page_set(c->m->page, c->page_slot, GAUGE_BUS_QUEUE_BYTES,
+	    c->link != NULL ? link_queued(c->link) : 0);
+}
+
+void
+relay_measure(const struct master *m)
+{
+	relay_measure_child(m->writer);
+	for (unsigned i = 0; i < m->config->workers; i++)
+		relay_measure_child(m->workers[i]);
+}
+
 void
 relay_forget(struct child *worker)
 {

@@ -22,6 +22,9 @@ int relay_record(struct child *from, const struct wire_record *rec);
 /* End of a wake-up: brings the counters up to date. */
 void relay_idle(struct child *c);
 
+/* Shows how much each child has not taken yet; from time to time. */
+void relay_measure(const struct master *m);
+
 /*
  * Where to add a record that is no event for the child; NULL when it has no
  * bus, or takes so little that it had to be killed.  relay_push() after.

@@ -14,6 +14,7 @@
 #include "../common/config.h"
 #include "../common/link.h"
 #include "../common/log.h"
+#include "../common/page.h"
 #include "../common/utf8.h"
 #include "child.h"
 #include "hub.h"
@@ -82,6 +83,8 @@ presence_tell_all(struct master *m)
 {
 	bool behind = false;
 
+	page_set(m->page, PAGE_SLOT_MASTER, GAUGE_USERS_ONLINE,
+	    presence_online(m->presence));
 	for (unsigned i = 0; i < m->config->workers; i++)
 		behind |= presence_tell(m->workers[i]);
 	presence_arm(m, behind);

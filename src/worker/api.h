@@ -6,6 +6,7 @@
 struct http_request;
 
 void api_health(struct http_request *q);
+void api_metrics(struct http_request *q);
 
 void api_tenants_list(struct http_request *q);
 void api_tenants_create(struct http_request *q);

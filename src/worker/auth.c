@@ -211,13 +211,17 @@ struct rate_result
 auth_rate(struct auth *a, const struct caller *c)
 {
 	struct rate_result r = { .allowed = true };
+	struct page *page = a->w->page;
 	_Atomic uint64_t *cell = NULL;
 
-	if (a->w->page != NULL)
-		cell = page_rate_cell(a->w->page, c->tenant);
+	if (page != NULL)
+		cell = page_rate_cell(page, c->tenant);
 	if (cell == NULL)
 		return r;
-	return rate_take(cell, c->rate_limit, clock_mono_ns());
+	r = rate_take(cell, c->rate_limit, clock_mono_ns());
+	if (!r.allowed)
+		page_add(page, a->w->page_slot, COUNTER_RATE_LIMITED, 1);
+	return r;
 }
 
 enum outcome

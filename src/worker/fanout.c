@@ -75,10 +75,12 @@ fanout_message(struct worker *w, const struct wire_record *rec)
 		rev = f->rev;
 		if (sender != NULL && f->conn->user == sender)
 			frame = &own;
-		if (*frame == NULL)
+		if (*frame == NULL) {
 			*frame = frame == &own ?
 			    fanout_own(&m) :
 			    ws_shared_new(WS_TEXT, m.text.p, m.text.len);
+			(*frame)->message = true;
+		}
 		ws_conn_send_shared(f->conn, *frame);
 		f->sent = m.seq;
 		sent++;

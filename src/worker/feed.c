@@ -12,6 +12,7 @@
 
 #include "../common/clock.h"
 #include "../common/mem.h"
+#include "../common/page.h"
 #include "feeder.h"
 #include "frame_cache.h"
 #include "reader.h"
@@ -56,12 +57,15 @@ void
 feeder_tick(struct feeder *fr)
 {
 	frame_cache_tick(fr->cache);
+	page_set(fr->w->page, fr->w->page_slot, GAUGE_FRAME_CACHE_BYTES,
+	    frame_cache_bytes(fr->cache));
 }
 
 void
 feeder_rest(struct feeder *fr)
 {
 	frame_cache_clear(fr->cache);
+	page_set(fr->w->page, fr->w->page_slot, GAUGE_FRAME_CACHE_BYTES, 0);
 }
 
 void
@@ -107,6 +111,34 @@ feed_wake(struct ws_conn *c)
 	feeder_arm(fr);
 }
 
+static void
+feed_count(const struct ws_conn *c, enum page_counter what, bool up)
+{
+	page_add(c->w->page, c->w->page_slot, what, up ? 1 : UINT64_MAX);
+}
+
+static void
+feed_enter_behind(struct feed *f)
+{
+	struct ws_conn *c = f->conn;
+
+	feed_count(c, GAUGE_FEEDS_BEHIND, true);
+	if (TAILQ_EMPTY(&c->behind))
+		feed_count(c, GAUGE_CONNECTIONS_BEHIND, true);
+	TAILQ_INSERT_TAIL(&c->behind, f, in_conn);
+}
+
+static void
+feed_leave_behind(struct feed *f)
+{
+	struct ws_conn *c = f->conn;
+
+	TAILQ_REMOVE(&c->behind, f, in_conn);
+	feed_count(c, GAUGE_FEEDS_BEHIND, false);
+	if (TAILQ_EMPTY(&c->behind))
+		feed_count(c, GAUGE_CONNECTIONS_BEHIND, false);
+}
+
 void
 feed_set_state(struct feed *f, enum feed_state state)
 {
@@ -115,12 +147,12 @@ feed_set_state(struct feed *f, enum feed_state state)
 	if (f->state == state)
 		return;
 	if (f->state == FEED_BEHIND)
-		TAILQ_REMOVE(&c->behind, f, in_conn);
+		feed_leave_behind(f);
 	else
 		TAILQ_REMOVE(&c->feeds, f, in_conn);
 	f->state = (uint8_t)state;
 	if (state == FEED_BEHIND) {
-		TAILQ_INSERT_TAIL(&c->behind, f, in_conn);
+		feed_enter_behind(f);
 		feed_wake(c);
 	} else {
 		TAILQ_INSERT_TAIL(&c->feeds, f, in_conn);
@@ -174,7 +206,7 @@ feed_free(struct feed *f)
 	if (f->syncing)
 		c->sync_left--;
 	if (f->state == FEED_BEHIND)
-		TAILQ_REMOVE(&c->behind, f, in_conn);
+		feed_leave_behind(f);
 	else
 		TAILQ_REMOVE(&c->feeds, f, in_conn);
 	LIST_REMOVE(f, in_room);
@@ -193,8 +225,10 @@ feed_room_confirmed(struct feed *f)
 void
 feed_fall_behind(struct feed *f)
 {
-	if (f->state == FEED_LIVE)
-		feed_set_state(f, FEED_BEHIND);
+	if (f->state != FEED_LIVE)
+		return;
+	feed_count(f->conn, COUNTER_FELL_BEHIND, true);
+	feed_set_state(f, FEED_BEHIND);
 }
 
 /* Looks through the room's feeds and the connection's side by side, and is

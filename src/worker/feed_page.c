@@ -93,6 +93,7 @@ page_message(const struct message *m, void *arg)
 	buf_clear(text);
 	message_json(text, m, MESSAGE_FRAME);
 	cached.frame = ws_shared_new(WS_TEXT, buf_head(text), text->len);
+	cached.frame->message = true;
 	if (m->client_msg_id != NULL) {
 		cached.sender = (struct str){ m->sender, m->sender_len };
 		cached.client_msg_id = (struct str){ m->client_msg_id,

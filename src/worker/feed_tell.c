@@ -31,11 +31,15 @@ void
 feed_tell_own(struct ws_conn *c, const char *text, size_t len,
     struct str client_msg_id)
 {
+	struct ws_shared *f;
 	struct buf own;
 
 	buf_init(&own, FEEDER_TEXT_MAX);
 	message_json_own(&own, text, len, client_msg_id.p, client_msg_id.len);
-	ws_conn_send_text(c, buf_head(&own), own.len);
+	f = ws_shared_new(WS_TEXT, buf_head(&own), own.len);
+	f->message = true;
+	ws_conn_send_shared(c, f);
+	ws_shared_unref(f);
 	buf_free(&own);
 }
 

@@ -70,6 +70,8 @@ void http_refuse(struct http_request *q, int status, const char *code,
     const char *field, const char *message);
 /* Nobody can say what became of it: close without an answer. */
 void http_abandon(struct http_request *q);
+/* The body of http_reply() is no JSON but this media type; borrowed. */
+void http_set_type(struct http_request *q, const char *type);
 /* Adds a header to the answer that follows. */
 void http_add_header(struct http_request *q, const char *name,
     const char *value);

@@ -105,6 +105,7 @@ struct http_request {
 	struct http_conn *c; /* NULL: the connection broke meanwhile */
 	struct evhttp_request *req;
 	const struct route *route;
+	const char *type; /* of the answer's body; NULL = JSON */
 	enum route_method method;
 	bool close;  /* the connection ends with the answer */
 	bool linger; /* and what still comes is thrown away */

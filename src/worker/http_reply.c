@@ -95,7 +95,8 @@ date_now(struct http *h)
 }
 
 static void
-head_start(struct http *h, int status, size_t body_len, const char *id)
+head_start(struct http *h, int status, const char *type, size_t body_len,
+    const char *id)
 {
 	struct buf *b = &h->head;
 
@@ -107,9 +108,9 @@ head_start(struct http *h, int status, size_t body_len, const char *id)
 	buf_adds(b, "\r\nDate: ");
 	buf_adds(b, date_now(h));
 	if (status != 204) {
-		buf_adds(b,
-		    "\r\nContent-Type: application/json"
-		    "\r\nContent-Length: ");
+		buf_adds(b, "\r\nContent-Type: ");
+		buf_adds(b, type != NULL ? type : "application/json");
+		buf_adds(b, "\r\nContent-Length: ");
 		buf_add_u64(b, body_len);
 	}
 	buf_adds(b,
@@ -235,6 +236,13 @@ reply_send(struct http_request *q, struct buf *body)
 	evhttp_send_reply_end(req);
 }
 
+static void
+reply_count(const struct http *h, int status)
+{
+	page_add(h->w->page, h->w->page_slot,
+	    (enum page_counter)(COUNTER_REQUESTS_2XX + status / 100 - 2), 1);
+}
+
 /* Finishes the head and sends; body NULL or empty = none. */
 static void
 reply_finish(struct http_request *q, int status, struct buf *body)
@@ -242,13 +250,13 @@ reply_finish(struct http_request *q, int status, struct buf *body)
 	struct http *h = q->h;
 	bool closes;
 
-	page_add(h->w->page, h->w->page_slot, COUNTER_REQUESTS, 1);
+	reply_count(h, status);
 	if (q->c == NULL) {
 		http_request_free(q);
 		return;
 	}
 	closes = reply_closes(q);
-	head_start(h, status, body != NULL ? body->len : 0, q->id);
+	head_start(h, status, q->type, body != NULL ? body->len : 0, q->id);
 	if (q->rated)
 		head_rate(h, &q->rate);
 	buf_add(&h->head, q->extra, q->extra_len);
@@ -310,6 +318,7 @@ http_refuse(struct http_request *q, int status, const char *code,
 {
 	struct buf *b = http_body(q);
 
+	q->type = NULL;
 	error_json(b, code, field, message, q->id);
 	http_reply(q, status, b);
 }
@@ -337,11 +346,19 @@ http_abandon(struct http_request *q)
 {
 	struct http_conn *c = q->c;
 
+	page_add(q->h->w->page, q->h->w->page_slot, COUNTER_REQUESTS_ABANDONED,
+	    1);
 	log_warn("request abandoned", "route=%s req=%s",
 	    q->route != NULL ? q->route->pattern : "-", q->id);
 	if (c != NULL)
 		http_conn_close(c);
 	http_request_free(q);
+}
+
+void
+http_set_type(struct http_request *q, const char *type)
+{
+	q->type = type;
 }
 
 void
@@ -371,8 +388,8 @@ http_reply_failed(struct http *h, bool too_long)
 		    "The request is malformed, or its headers are longer "
 		    "than 8 KiB.",
 		    id);
-	page_add(h->w->page, h->w->page_slot, COUNTER_REQUESTS, 1);
-	head_start(h, status, body.len, id);
+	reply_count(h, status);
+	head_start(h, status, NULL, body.len, id);
 	buf_adds(&h->head, "Connection: close\r\n\r\n");
 	buf_add(&h->head, buf_head(&body), body.len);
 	buf_free(&body);

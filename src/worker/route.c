@@ -18,6 +18,7 @@
 
 static const struct route routes[] = {
 	{ ROUTE_GET, "/health", api_health, ROUTE_OPEN, BODY_MAX, false },
+	{ ROUTE_GET, "/metrics", api_metrics, ROUTE_OPEN, BODY_MAX, false },
 	{ ROUTE_GET, "/ws", ws_upgrade, ROUTE_OPEN, BODY_MAX, false },
 	{ ROUTE_GET, "/admin/tenants", api_tenants_list, ROUTE_ADMIN, BODY_MAX,
 	    false },

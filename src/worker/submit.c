@@ -92,6 +92,12 @@ submit_pending(const struct submit *s)
 	return s->pending;
 }
 
+static void
+submit_measure(const struct submit *s)
+{
+	page_set(s->w->page, s->w->page_slot, GAUGE_PENDING, s->pending);
+}
+
 struct buf *
 submit_begin(struct submit *s, struct op_head *h, uint64_t tenant)
 {
@@ -163,6 +169,7 @@ submit_end(struct submit *s, submit_cb *cb, void *arg)
 	s->ring[op->op & (s->size - 1)] = op;
 	s->pending++;
 	s->bytes += op->len;
+	submit_measure(s);
 	if (!s->ticking) {
 		struct timeval second = { 1, 0 };
 
@@ -187,6 +194,7 @@ submit_finish(struct submit *s, struct submit_op *op,
 	s->ring[op->op & (s->size - 1)] = NULL;
 	s->pending--;
 	s->bytes -= op->len;
+	submit_measure(s);
 	while (s->low < s->next && s->ring[s->low & (s->size - 1)] == NULL)
 		s->low++;
 	if (op->cb != NULL)
@@ -268,7 +276,6 @@ submit_tick(evutil_socket_t fd, short what, void *arg)
 		reply.outcome = op->handed ? OUTCOME_UNKNOWN : OUTCOME_LATE;
 		submit_finish(s, op, &reply);
 	}
-	page_set(s->w->page, s->w->page_slot, GAUGE_PENDING, s->pending);
 	if (s->pending == 0) {
 		event_del(s->tick);
 		s->ticking = false;

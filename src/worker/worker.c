@@ -107,6 +107,7 @@ worker_configure(struct worker *w, const struct wire_record *rec)
 	w->http = http_new(w, fds, r.nlisteners);
 	if (w->http == NULL)
 		return -1;
+	page_set(w->page, w->page_slot, GAUGE_WORKER_READY, 1);
 	bus_ready(w->bus);
 	log_info("worker ready", "pid=%d", (int)getpid());
 	return 0;

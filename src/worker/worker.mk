@@ -10,16 +10,20 @@ worker_sources += \
 	src/worker/api_health.c \
 	src/worker/api_members.c \
 	src/worker/api_message_change.c \
+	src/worker/api_metrics.c \
 	src/worker/api_messages.c \
 	src/worker/api_room_change.c \
 	src/worker/api_rooms.c src/worker/api_rooms.h \
 	src/worker/api_tenants.c \
+	src/worker/accept.c src/worker/accept.h \
 	src/worker/auth.c src/worker/auth.h \
 	src/worker/guard.c src/worker/guard.h \
 	src/worker/http.c src/worker/http.h src/worker/http_int.h \
 	src/worker/http_conn.c \
 	src/worker/http_reply.c \
 	src/worker/http_scan.c src/worker/http_scan.h \
+	src/worker/metrics.c src/worker/metrics.h src/worker/metrics_int.h \
+	src/worker/metrics_json.c src/worker/metrics_text.c \
 	src/worker/reader.c src/worker/reader.h src/worker/reader_int.h \
 	src/worker/reader_messages.c \
 	src/worker/reader_rooms.c \
@@ -54,4 +58,5 @@ worker_sources += \
 	src/worker/ws_out.c src/worker/ws_out.h \
 	src/worker/ws_presence.c src/worker/ws_presence.h \
 	src/worker/ws_presence_int.h \
+	src/worker/ws_presence_later.c \
 	src/worker/ws_presence_list.c

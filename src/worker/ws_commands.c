@@ -12,6 +12,7 @@
 #include "../common/buf.h"
 #include "../common/json_check.h"
 #include "../common/json_text.h"
+#include "../common/page.h"
 #include "auth.h"
 #include "bus.h"
 #include "feed.h"
@@ -31,6 +32,7 @@ command_error(struct command *m, enum outcome o, const char *field,
 	const struct outcome_info *info = outcome_info(o);
 	struct buf b;
 
+	page_add(m->c->w->page, m->c->w->page_slot, COUNTER_FRAMES_REFUSED, 1);
 	buf_init(&b, 8192);
 	buf_addf(&b, "{\"type\":\"error\",\"code\":\"%s\",\"message\":",
 	    info->code != NULL ? info->code : "internal_error");
@@ -442,6 +444,7 @@ ws_commands_run(struct ws_conn *c, const char *text, size_t len)
 	struct command m;
 	struct json_object *root;
 
+	page_add(c->w->page, c->w->page_slot, COUNTER_FRAMES_RECEIVED, 1);
 	m.c = c;
 	m.len = len;
 	m.id_len = 0;

@@ -141,6 +141,9 @@ ws_conn_attached(struct worker *w, uint64_t id, bool granted)
 		abort();
 	}
 	ws_list_attach_done(w->ws, c, granted);
+	page_add(w->page, w->page_slot,
+	    granted ? COUNTER_CONNECTIONS_OPENED : COUNTER_CONNECTIONS_DENIED,
+	    1);
 	c->state = WS_OPEN;
 	ws_list_dirty(c);
 	if (event_add(&c->read_ev, NULL) == -1) {
@@ -248,6 +251,8 @@ ws_conn_abort(struct ws_conn *c)
 	c->write_ev = NULL;
 	ws_backend_plain.close_fn(c->fd, NULL);
 	c->fd = -1;
+	page_add(c->w->page, c->w->page_slot, COUNTER_DELIVERIES_LOST,
+	    ws_out_messages(&c->out));
 	ws_out_free(&c->out);
 	buf_free(&c->in);
 	buf_free(&c->message);

@@ -28,6 +28,7 @@ ws_shared_new(enum ws_opcode opcode, const void *payload, size_t len)
 	f = mem_realloc(NULL, sizeof(*f) + hlen + len);
 	f->refs = 1;
 	f->len = (uint32_t)(hlen + len);
+	f->message = false;
 	memcpy(f->data, header, hlen);
 	if (len > 0)
 		memcpy(f->data + hlen, payload, len);
@@ -42,6 +43,7 @@ ws_shared_raw(const void *bytes, size_t len)
 	f = mem_realloc(NULL, sizeof(*f) + len);
 	f->refs = 1;
 	f->len = (uint32_t)len;
+	f->message = false;
 	memcpy(f->data, bytes, len);
 	return f;
 }
@@ -149,6 +151,16 @@ ws_out_flush(struct ws_out *o, const struct ws_backend *backend, int fd,
 		o->cap = o->head = 0;
 	}
 	return 0;
+}
+
+uint32_t
+ws_out_messages(const struct ws_out *o)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < o->count; i++)
+		n += o->ring[(o->head + i) & (o->cap - 1)]->message;
+	return n;
 }
 
 void

@@ -17,6 +17,7 @@
 struct ws_shared {
 	uint32_t refs;
 	uint32_t len;
+	bool message; /* counted when it is not delivered; see page.h */
 	uint8_t data[];
 };
 
@@ -57,6 +58,8 @@ void ws_out_add(struct ws_out *o, struct ws_shared *f);
  */
 int ws_out_flush(struct ws_out *o, const struct ws_backend *backend, int fd,
     void *ctx, size_t *wrote);
+/* How many of the frames that wait are messages. */
+uint32_t ws_out_messages(const struct ws_out *o);
 /* Drops everything. */
 void ws_out_free(struct ws_out *o);
 /* Drops what is queued but keeps a frame already partly written. */

@@ -147,6 +147,8 @@ commit_throttle(struct commit *c)
 	    bytes > QUEUE_BYTES_MAX / div;
 	struct peer *p;
 
+	page_set(c->page, PAGE_SLOT_WRITER, GAUGE_WRITER_QUEUE, count);
+	page_set(c->page, PAGE_SLOT_WRITER, GAUGE_WRITER_QUEUE_BYTES, bytes);
 	if (full == c->paused)
 		return;
 	c->paused = full;
@@ -279,7 +281,7 @@ batch_run(struct commit *c)
 {
 	enum store_result result;
 	size_t bytes = 0;
-	uint64_t began;
+	uint64_t began, n = store_batch(c->store);
 
 	if ((result = store_begin(c->store)) != STORE_OK) {
 		/* One batch's worth of what waits is refused all the same. */
@@ -300,9 +302,12 @@ batch_run(struct commit *c)
 	}
 	began = clock_mono_ns();
 	result = store_commit(c->store);
-	page_add(c->page, PAGE_SLOT_WRITER, COUNTER_COMMITS, 1);
-	page_add(c->page, PAGE_SLOT_WRITER, COUNTER_COMMIT_NS,
-	    clock_mono_ns() - began);
+	if (store_batch(c->store) > n) {
+		page_observe(c->page, PAGE_SLOT_WRITER, HISTOGRAM_COMMIT,
+		    clock_mono_ns() - began);
+		page_observe(c->page, PAGE_SLOT_WRITER, HISTOGRAM_BATCH,
+		    c->nbatch);
+	}
 	return result;
 }
 
@@ -368,6 +373,7 @@ commit_lost(struct commit *c)
 	size_t at;
 
 	log_warn("events dropped", "queued=%zu", link_queued(c->bus));
+	page_add(c->page, PAGE_SLOT_WRITER, COUNTER_BUS_LOST, 1);
 	link_drop_queue(c->bus);
 	at = rec_publish_begin(link_out(c->bus), NULL, 0);
 	(void)rec_empty_put(link_out(c->bus), REC_LOST);
@@ -443,13 +449,12 @@ batch_end(struct commit *c)
 }
 
 static void
-commit_count(struct commit *c, unsigned operations)
+commit_maintain(struct commit *c)
 {
-	uint64_t checkpoints = store_checkpoints(c->store);
+	uint64_t checkpoints;
 
-	page_add(c->page, PAGE_SLOT_WRITER, COUNTER_OPERATIONS, operations);
-	page_add(c->page, PAGE_SLOT_WRITER, COUNTER_MESSAGES_SENT,
-	    store_batch_messages(c->store));
+	store_maintain(c->store);
+	checkpoints = store_checkpoints(c->store);
 	page_add(c->page, PAGE_SLOT_WRITER, COUNTER_CHECKPOINTS,
 	    checkpoints - c->checkpoints);
 	c->checkpoints = checkpoints;
@@ -470,19 +475,22 @@ commit_batch(struct commit *c)
 {
 	uint64_t n = store_batch(c->store);
 	enum store_result result = batch_run(c);
-	unsigned operations;
 
 	if (result == STORE_FATAL)
 		commit_fatal();
-	if (result == STORE_REFUSED)
+	if (result == STORE_REFUSED) {
 		batch_refuse(c);
-	operations = c->nbatch;
+		page_add(c->page, PAGE_SLOT_WRITER, COUNTER_BATCHES_REFUSED, 1);
+	}
+	/* Before it is told, so that who was told finds it counted. */
+	page_add(c->page, PAGE_SLOT_WRITER, COUNTER_OPERATIONS, c->nbatch);
+	page_add(c->page, PAGE_SLOT_WRITER, COUNTER_MESSAGES_SENT,
+	    store_batch_messages(c->store));
 	batch_end(c);
 	/* A batch that only read says nothing about writing. */
 	if (result != STORE_OK || store_batch(c->store) > n)
 		commit_set_writable(c, result == STORE_OK);
-	store_maintain(c->store);
-	commit_count(c, operations);
+	commit_maintain(c);
 	c->busy = true;
 	commit_sweep(c, 0);
 }
@@ -514,7 +522,7 @@ commit_on_sweep(evutil_socket_t fd, short what, void *arg)
 	if (result == STORE_REFUSED)
 		pause = SWEEP_RETRY_NS;
 	else
-		store_maintain(c->store);
+		commit_maintain(c);
 	if (c->busy && pause == 0)
 		pause = SWEEP_SHARE * (clock_mono_ns() - began);
 	c->busy = false;

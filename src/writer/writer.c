@@ -99,6 +99,7 @@ writer_configure(struct writer *w, const struct wire_record *rec)
 	/* Usually the writer before this one left it at 1. */
 	if (atomic_load(&w->page->db_writable) == 0)
 		commit_probe(w->commit);
+	page_set(w->page, PAGE_SLOT_WRITER, GAUGE_WRITER_READY, 1);
 	event_add(w->heartbeat, &heartbeat_every);
 	event_add(w->absent, &absent_after);
 	log_info("writer ready", "batch=%llu schema=%u",

@@ -225,6 +225,7 @@ test_many(void **state)
 {
 	struct world *w = *state;
 	bool seen[10001] = { false };
+	struct page_sums sums;
 
 	/* More than the queue takes at once: reading stops and goes on. */
 	for (int i = 0; i < 10000; i++)
@@ -238,8 +239,19 @@ test_many(void **state)
 	for (unsigned i = 1; i <= 10000; i++)
 		assert_true(seen[i]);
 	await(w, &w->hub, 10000);
-	assert_true(page_sum(w->page, COUNTER_COMMITS) >= 10000 / 256);
-	assert_true(page_sum(w->page, COUNTER_COMMITS) < 1000);
+	page_sums(w->page, &sums);
+	assert_true(sums.h[HISTOGRAM_BATCH].count >= 10000 / 256);
+	assert_true(sums.h[HISTOGRAM_BATCH].count < 1000);
+	assert_int_equal(sums.h[HISTOGRAM_BATCH].sum, 10000);
+	/* None was larger than a batch may be. */
+	assert_int_equal(sums.h[HISTOGRAM_BATCH]
+			     .bucket[page_bounds(HISTOGRAM_BATCH)],
+	    0);
+	assert_int_equal(sums.h[HISTOGRAM_COMMIT].count,
+	    sums.h[HISTOGRAM_BATCH].count);
+	assert_true(sums.h[HISTOGRAM_COMMIT].sum > 0);
+	assert_int_equal(sums.c[GAUGE_WRITER_QUEUE], 0);
+	assert_int_equal(sums.c[GAUGE_WRITER_QUEUE_BYTES], 0);
 }
 
 static void

@@ -89,7 +89,7 @@ test_shared_by_processes(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 	assert_int_equal(page_sum(p, COUNTER_DELIVERIES), 107);
 	assert_int_equal(page_sum(p, GAUGE_CONNECTIONS), 7);
-	assert_int_equal(page_sum(p, COUNTER_REQUESTS), 0);
+	assert_int_equal(page_sum(p, COUNTER_REQUESTS_2XX), 0);
 	assert_int_equal(*page_rate_cell(p, 42), 18);
 	page_detach(p);
 	close(fd);
@@ -135,10 +135,14 @@ test_slots_out_of_range(void **state)
 	(void)state;
 	p = page_create(&fd);
 	assert_non_null(p);
-	page_add(p, -1, COUNTER_REQUESTS, 1);
-	page_add(p, PAGE_SLOTS, COUNTER_REQUESTS, 1);
+	page_add(p, -1, COUNTER_REQUESTS_2XX, 1);
+	page_add(p, PAGE_SLOTS, COUNTER_REQUESTS_2XX, 1);
 	page_set(p, -1, GAUGE_PENDING, 1);
 	page_set(p, PAGE_SLOTS, GAUGE_PENDING, 1);
+	page_observe(p, -1, HISTOGRAM_BATCH, 1);
+	page_observe(p, PAGE_SLOTS, HISTOGRAM_COMMIT, 1);
+	assert_int_equal(page_get(p, -1, GAUGE_PENDING), 0);
+	assert_int_equal(page_get(p, PAGE_SLOTS, GAUGE_PENDING), 0);
 	page_retire(p, -1);
 	page_retire(p, PAGE_SLOTS);
 	for (int c = 0; c < PAGE_COUNTERS; c++)
