@@ -59,4 +59,5 @@ worker_sources += \
 	src/worker/ws_presence.c src/worker/ws_presence.h \
 	src/worker/ws_presence_int.h \
 	src/worker/ws_presence_later.c \
+	src/worker/ws_presence_later.c \
 	src/worker/ws_presence_list.c

@@ -72,6 +72,7 @@ struct ws_conn {
 	uint32_t typing_s; /* the second that typing_frames counts */
 	uint32_t typing_frames;
 	uint32_t closing_s;  /* since when WS_CLOSING */
+	uint32_t later;      /* place among those to be flushed later */
 	uint64_t id;         /* within the worker's incarnation */
 	uint64_t key;        /* API key it was opened with */
 	uint64_t list_n;     /* batch that its list of rooms shows */

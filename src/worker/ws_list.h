@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * All WebSocket connections of a worker: who must be written to at the end
- * of this turn, who is due a ping, who is gone.  Used by ws_conn.c alone;
- * others use ws_conn.h.
+ * of this turn, who is due a ping, who is gone.  Used by ws_conn.c and
+ * ws_presence_later.c; others use ws_conn.h.
  */
 #ifndef WORKER_WS_LIST_H
 #define WORKER_WS_LIST_H

@@ -47,6 +47,8 @@ ws_presence_new(struct worker *w)
 	TAILQ_INIT(&p->conns);
 	TAILQ_INIT(&p->peers);
 	buf_init(&p->frames, FRAMES_MAX);
+	buf_init(&p->text, FRAME_MAX);
+	ws_presence_later_init(p);
 	p->timer = evtimer_new(w->base, ws_presence_run, p);
 	if (p->timer == NULL)
 		abort();
@@ -59,8 +61,10 @@ ws_presence_free(struct ws_presence *p)
 	if (p == NULL)
 		return;
 	event_free(p->timer);
+	ws_presence_later_free(p);
 	roster_free(p->roster);
 	buf_free(&p->frames);
+	buf_free(&p->text);
 	free(p);
 }
 
@@ -96,16 +100,11 @@ tell_text(struct buf *b, const struct peer *peer)
 }
 
 static struct ws_shared *
-tell_frame(const struct peer *peer)
+tell_frame(struct ws_presence *p, const struct peer *peer)
 {
-	struct ws_shared *f;
-	struct buf b;
-
-	buf_init(&b, FRAME_MAX);
-	tell_text(&b, peer);
-	f = ws_shared_new(WS_TEXT, buf_head(&b), b.len);
-	buf_free(&b);
-	return f;
+	buf_clear(&p->text);
+	tell_text(&p->text, peer);
+	return ws_shared_new(WS_TEXT, buf_head(&p->text), p->text.len);
 }
 
 /* Notes that the connection is being told; false when it knows. */
@@ -180,6 +179,7 @@ ws_presence_disconnect(struct ws_conn *c)
 	if (c->presenting)
 		TAILQ_REMOVE(&p->conns, c, in_presence);
 	c->presenting = c->peers_due = false;
+	ws_presence_later_drop(p, c);
 	for (uint32_t i = 0; i < c->told.size; i++) {
 		struct peer *peer;
 
@@ -210,14 +210,12 @@ static void
 conn_add_frame(struct ws_presence *p, const struct peer *peer)
 {
 	uint8_t header[WS_HEADER_MAX];
-	struct buf b;
 
-	buf_init(&b, FRAME_MAX);
-	tell_text(&b, peer);
+	buf_clear(&p->text);
+	tell_text(&p->text, peer);
 	(void)buf_add(&p->frames, header,
-	    ws_frame_header(header, WS_TEXT, b.len));
-	(void)buf_add(&p->frames, buf_head(&b), b.len);
-	buf_free(&b);
+	    ws_frame_header(header, WS_TEXT, p->text.len));
+	(void)buf_add(&p->frames, buf_head(&p->text), p->text.len);
 }
 
 /* Goes through the list of one room; false when the connection has enough
@@ -358,8 +356,8 @@ peer_room(uint64_t id, uint32_t members, void *arg)
 		if (!tell_one(c, peer))
 			continue;
 		if (pg->frame == NULL)
-			pg->frame = tell_frame(peer);
-		ws_conn_send_shared(c, pg->frame);
+			pg->frame = tell_frame(pg->p, peer);
+		ws_presence_later(pg->p, c, pg->frame);
 	}
 	return true;
 }

@@ -14,6 +14,8 @@
 #include "worker/reader.h"
 #include "worker/rooms.h"
 #include "worker/users.h"
+#include "worker/ws_list.h"
+#include "worker/ws_presence_int.h"
 
 struct world world;
 
@@ -99,10 +101,20 @@ client_told(struct client *k, const char *text, size_t len)
 void
 ws_conn_send_shared(struct ws_conn *c, struct ws_shared *s)
 {
-	struct client *k = (struct client *)(void *)c;
+	ws_out_add(&c->out, s);
+}
+
+void
+ws_list_dirty(struct ws_conn *c)
+{
+	(void)c;
+}
+
+static void
+client_frames(struct client *k, const struct ws_shared *s)
+{
 	size_t at = 0;
 
-	assert_true(k->open);
 	while (at < s->len) {
 		size_t h = ws_frame_header_len(s->data + at);
 		size_t len = s->data[at + 1];
@@ -113,7 +125,29 @@ ws_conn_send_shared(struct ws_conn *c, struct ws_shared *s)
 		at += h + len;
 	}
 	assert_int_equal(at, s->len);
-	c->out.bytes += s->len;
+}
+
+/* Reads what is queued, and leaves how much it was. */
+static void
+client_read(struct client *k)
+{
+	struct ws_out *o = &k->c.out;
+	uint32_t bytes = o->bytes;
+
+	for (uint32_t i = 0; i < o->count; i++)
+		client_frames(k, o->ring[(o->head + i) & (o->cap - 1)]);
+	ws_out_free(o);
+	o->bytes = bytes;
+}
+
+void
+world_turn(bool wait)
+{
+	event_base_loop(world.w.base,
+	    EVLOOP_ONCE | (wait ? 0 : EVLOOP_NONBLOCK));
+	for (int i = 0; i < CONNS; i++)
+		if (world.clients[i].open)
+			client_read(&world.clients[i]);
 }
 
 /* ---- the world ---- */
@@ -138,7 +172,7 @@ user_of(struct str who)
 	return -1;
 }
 
-void
+static void
 world_feed_add(struct client *k, int room)
 {
 	struct feed_queue *q = room % 2 ? &k->c.feeds : &k->c.behind;
@@ -154,7 +188,7 @@ world_feed_add(struct client *k, int room)
 	ws_presence_feed(feed);
 }
 
-struct feed *
+static struct feed *
 world_feed_of(struct client *k, uint64_t room, struct feed_queue **in)
 {
 	struct feed_queue *q[] = { &k->c.feeds, &k->c.behind };
@@ -169,7 +203,7 @@ world_feed_of(struct client *k, uint64_t room, struct feed_queue **in)
 	return NULL;
 }
 
-void
+static void
 world_feed_del(struct client *k, uint64_t room)
 {
 	struct feed_queue *in;
@@ -396,9 +430,8 @@ void
 world_settle(void)
 {
 	rooms_confirmed(world.w.rooms, world.serial);
-	while (event_base_get_num_events(world.w.base, EVENT_BASE_COUNT_ADDED) >
-	    0) {
-		event_base_loop(world.w.base, EVLOOP_ONCE);
+	while (evtimer_pending(world.w.presence->timer, NULL)) {
+		world_turn(true);
 		for (int i = 0; i < CONNS; i++) {
 			if (!world.clients[i].open || world.clients[i].slow)
 				continue;

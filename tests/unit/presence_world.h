@@ -56,7 +56,8 @@ bool world_small(int room);
 /* Late events come now; or never, and lists of rooms are read again. */
 void world_deliver_late(void);
 void world_lose(void);
-/* Runs the loop until nothing is left to do. */
+/* One turn of the loop; and turns until nothing is left to do. */
+void world_turn(bool wait);
 void world_settle(void);
 /* Who reads knows what is true. */
 void world_check(void);

@@ -3,7 +3,6 @@
  * changes at random against what is true. */
 #include "presence_world.h"
 
-#include <event2/event.h>
 #include <stdlib.h>
 
 #include "worker/rooms.h"
@@ -105,7 +104,7 @@ random_step(unsigned *seed)
 		world_deliver_late();
 		break;
 	default:
-		event_base_loop(world.w.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		world_turn(false);
 	}
 }
 
@@ -169,7 +168,7 @@ test_no_more_than_the_output_may_hold(void **state)
 	a->c.out.bytes = WS_OUT_LOW - 1;
 	rooms_confirmed(world.w.rooms, world.serial);
 	for (int i = 0; i < 100; i++) {
-		event_base_loop(world.w.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		world_turn(false);
 		/* Others have filled it. */
 		a->c.out.bytes = WS_OUT_HIGH - 200;
 		ws_presence_wake(&a->c);
