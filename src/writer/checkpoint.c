@@ -22,6 +22,11 @@
 #define RESTART_PAUSE_MS 50
 #define START_PATIENCE_MS 50
 #define USUAL_PATIENCE_MS 100
+/* The wal-index, of SQLite's file format: frames in a region, how many the
+ * first one's header takes the place of, bytes of a region. */
+#define INDEX_FRAMES 4096
+#define INDEX_HEAD 34
+#define INDEX_SIZE 32768
 
 static int
 wal_hook(void *arg, sqlite3 *db, const char *name, int frames)
@@ -44,6 +49,8 @@ checkpoint(struct store *s, int mode)
 
 	rc = sqlite3_wal_checkpoint_v2(s->db, NULL, mode, &frames, &done);
 	s->checkpoints++;
+	if (frames > 0)
+		s->wal_frames = (uint64_t)frames;
 	if (rc == SQLITE_OK) {
 		s->checkpoint_err = 0;
 		return 0;
@@ -109,6 +116,38 @@ store_maintain(struct store *s)
 		s->wal_frames = s->wal_tried = 0;
 	(void)sqlite3_busy_timeout(s->db, USUAL_PATIENCE_MS);
 	s->restart_ms = clock_mono_ms();
+}
+
+/*
+ * The wal-index grows at the end of a commit, when its frames are synced
+ * already and can be neither kept nor taken back.  So it grows here, early
+ * enough for any usual batch.
+ */
+int
+store_index_room(struct store *s)
+{
+	uint64_t at = s->wal_frames + INDEX_HEAD, regions = at / INDEX_FRAMES;
+	void volatile *region;
+	sqlite3_file *f;
+
+	regions += at % INDEX_FRAMES < INDEX_FRAMES / 2 ? 1 : 2;
+	if (regions <= s->index_regions)
+		return 0;
+	s->err = sqlite3_file_control(s->db, NULL, SQLITE_FCNTL_FILE_POINTER,
+	    &f);
+	if (s->err == SQLITE_OK)
+		s->err = f->pMethods->xShmMap(f, (int)regions - 1, INDEX_SIZE,
+		    1, &region);
+	if (s->err == SQLITE_OK) {
+		s->index_regions = regions;
+		s->index_full = false;
+		return 0;
+	}
+	if (!s->index_full)
+		log_error("no room for the index of the WAL", "code=%d",
+		    s->err);
+	s->index_full = true;
+	return -1;
 }
 
 uint64_t

@@ -463,8 +463,10 @@ commit_maintain(struct commit *c)
 }
 
 static void
-commit_fatal(void)
+commit_fatal(struct commit *c)
 {
+	/* The next one probes before it says that it is ready. */
+	atomic_store(&c->page->db_writable, 0);
 	log_error("commit with unknown outcome, leaving it to the receipts",
 	    NULL);
 	_exit(1);
@@ -477,7 +479,7 @@ commit_batch(struct commit *c)
 	enum store_result result = batch_run(c);
 
 	if (result == STORE_FATAL)
-		commit_fatal();
+		commit_fatal(c);
 	if (result == STORE_REFUSED) {
 		batch_refuse(c);
 		page_add(c->page, PAGE_SLOT_WRITER, COUNTER_BATCHES_REFUSED, 1);
@@ -518,7 +520,7 @@ commit_on_sweep(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (result == STORE_FATAL)
-		commit_fatal();
+		commit_fatal(c);
 	if (result == STORE_REFUSED)
 		pause = SWEEP_RETRY_NS;
 	else
@@ -551,7 +553,7 @@ commit_probe(struct commit *c)
 	enum store_result result = store_probe(c->store);
 
 	if (result == STORE_FATAL)
-		commit_fatal();
+		commit_fatal(c);
 	commit_set_writable(c, result == STORE_OK);
 }
 

@@ -47,11 +47,18 @@ migrate_epoch(struct store *s)
 {
 	uint8_t random[16];
 	char hex[33], text[128];
+	int64_t rows;
 
+	/* Looked for first: on a full disk even an insert that changes
+	 * nothing may fail. */
+	if (sql_int(s, "SELECT count(*) FROM state", &rows) == -1)
+		return -1;
+	if (rows > 0)
+		return 0;
 	randombytes_buf(random, sizeof(random));
 	(void)sodium_bin2hex(hex, sizeof(hex), random, sizeof(random));
 	(void)snprintf(text, sizeof(text),
-	    "INSERT OR IGNORE INTO state (id, epoch) VALUES (1, '%s')", hex);
+	    "INSERT INTO state (id, epoch) VALUES (1, '%s')", hex);
 	return sql_exec(s, text);
 }
 

@@ -52,9 +52,15 @@ static int
 store_pragmas(struct store *s, char *err, size_t errsize)
 {
 	sqlite3_stmt *st;
+	int64_t pages;
 	bool wal;
 
-	if (sql_exec(s,
+	if (sql_int(s, "PRAGMA page_count", &pages) == -1)
+		return -1;
+	/* Setting what is set writes all the same, which a full disk makes a
+	 * failure. */
+	if (pages == 0 &&
+	    sql_exec(s,
 		"PRAGMA page_size = 4096;"
 		"PRAGMA auto_vacuum = INCREMENTAL;") == -1)
 		return -1;
@@ -142,6 +148,11 @@ fail:
 	if (err[0] == '\0')
 		(void)snprintf(err, errsize, "cannot open database %s: %s",
 		    s->path, sqlite3_errstr(s->err));
+	if (!store_disk_room(s)) {
+		size_t len = strlen(err);
+
+		(void)snprintf(err + len, errsize - len, " (its disk is full)");
+	}
 	s->remove = s->created;
 	store_close(s);
 	return NULL;
@@ -203,7 +214,7 @@ store_begin(struct store *s)
 	s->mono_ms = clock_mono_ms();
 	if (now > s->ms)
 		s->ms = now;
-	if (sql_run(s, SQL_BEGIN) == -1) {
+	if (store_index_room(s) == -1 || sql_run(s, SQL_BEGIN) == -1) {
 		store_rollback(s);
 		return STORE_REFUSED;
 	}

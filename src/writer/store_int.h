@@ -131,6 +131,10 @@ struct store {
 	struct buf text; /* JSON under construction */
 	struct buf old;  /* a receipts blob being searched */
 	uint64_t old_n;  /* of which batch; 0 = none */
+
+	uint64_t index_regions; /* of the wal-index that surely are there */
+	bool index_full;        /* there was no room for another */
+
 	struct str users[EVENT_USERS_MAX];
 	uint64_t keys[EVENT_USERS_MAX + 1];
 	/* checkpoint.c */
@@ -255,6 +259,8 @@ int store_migrate(struct store *s, char *err, size_t errsize);
 /* ---- checkpoint.c ---- */
 /* Syncs what recovery found, before anybody may see it. */
 int store_checkpoint_start(struct store *s, char *err, size_t errsize);
+/* Makes the wal-index large enough for the next batch; -1 with s->err. */
+int store_index_room(struct store *s);
 /* What can be done about the WAL's length while writes are refused. */
 void store_checkpoint_probe(struct store *s);
 
