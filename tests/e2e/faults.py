@@ -17,7 +17,7 @@ DIRECTORY = os.environ.get("CHATAPI_FAULT_DIR") or os.path.join(
 DB, WAL, ROLLBACK, SHM, DIR, OTHER = 1, 2, 4, 8, 16, 32
 FILES = DB | WAL | ROLLBACK | SHM | OTHER
 ORDERS = ("write_error", "sync_error", "open_error", "files", "growing",
-          "times", "swallow", "hits")
+          "times", "swallow", "after", "hits")
 
 
 def preload(name):
@@ -81,7 +81,7 @@ class Disk:
 
     def heal(self):
         self.write_error = self.sync_error = self.open_error = 0
-        self.growing = 0
+        self.growing = self.after = 0
         self.times = -1
 
 

@@ -148,21 +148,29 @@ journalled(int kind)
 
 /* ---- faults ---- */
 
+/* Takes one from a number, unless it is 0; negative is without end. */
+static bool
+take_one(_Atomic int32_t *number)
+{
+	int32_t left = atomic_load(number);
+
+	while (left != 0)
+		if (left < 0 ||
+		    atomic_compare_exchange_weak(number, &left, left - 1))
+			return true;
+	return false;
+}
+
 /* The errno with which to fail, or 0. */
 static int
 ordered(const _Atomic int32_t *error, int kind)
 {
-	int e, left;
+	int e;
 
 	if (orders == NULL || (e = atomic_load(error)) == 0 ||
-	    (atomic_load(&orders->files) & kind) == 0)
+	    (atomic_load(&orders->files) & kind) == 0 ||
+	    take_one(&orders->after) || !take_one(&orders->times))
 		return 0;
-	do {
-		left = atomic_load(&orders->times);
-		if (left == 0)
-			return 0;
-	} while (left > 0 &&
-	    !atomic_compare_exchange_weak(&orders->times, &left, left - 1));
 	atomic_fetch_add(&orders->hits, 1);
 	return e;
 }

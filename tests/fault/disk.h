@@ -57,6 +57,7 @@ struct disk_orders {
 	_Atomic int32_t growing;    /* only writes past the file's end fail */
 	_Atomic int32_t times;      /* so many fail, then none; -1 = all */
 	_Atomic int32_t swallow;    /* syncs do nothing and say they did */
+	_Atomic int32_t after;      /* so many go through before */
 	_Atomic int32_t hits;       /* calls that failed so */
 };
 
