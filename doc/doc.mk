@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-dist_doc_DATA = README doc/api.md doc/architecture.md
+dist_doc_DATA = README doc/api.md doc/architecture.md doc/metrics.md

@@ -30,6 +30,7 @@ EXTRA_DIST += \
 	tests/e2e/harness.py \
 	tests/e2e/long.sh \
 	tests/e2e/many.py \
+	tests/e2e/metrics.py \
 	tests/e2e/powercut.py \
 	tests/e2e/pytest.ini \
 	tests/e2e/raw.py \
@@ -47,6 +48,7 @@ EXTRA_DIST += \
 	tests/e2e/test_limits.py \
 	tests/e2e/test_long.py \
 	tests/e2e/test_lost.py \
+	tests/e2e/test_metrics.py \
 	tests/e2e/test_power_cut.py \
 	tests/e2e/test_presence.py \
 	tests/e2e/test_presence_churn.py \
