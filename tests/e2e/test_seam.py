@@ -80,3 +80,66 @@ async def test_back_in_the_room_before_the_removal_is_known(start_server):
             f["type"] in ("room.joined", "room.left")]
     assert told[-1] == "room.joined"
     await close_all([bob])
+
+
+async def test_removal_and_deletion_read_before_they_are_announced(
+        start_server):
+    """Each is told once, and a subscribe is answered once."""
+    server, tenant, backend, bob = await start(start_server)
+    left, gone = [(await asyncio.to_thread(
+        backend.make_room, ["ann", "bob"]))["room_id"] for _ in range(2)]
+    ann = tenant.user("ann", slot=0)
+    for room in left, gone:
+        await bob.wait("room.joined", room_id=room)
+        ann.say(room, "one")
+        await bob.wait_seq(room, 1)
+    with no_news(server):
+        backend.delete(f"/rooms/{left}/members/bob").expect(204)
+        ann.say(left, "not for bob")
+        backend.delete(f"/rooms/{gone}").expect(204)
+        for room in left, gone:
+            await bob.send("subscribe", room_id=room, after_seq=0,
+                           request_id=room)
+        await bob.wait("room.deleted", room_id=gone)
+        assert (await bob.wait("error", request_id=gone))["code"] == \
+            "not_found"
+        await bob.barrier()
+        assert bob.seqs(left) == [1]
+    await bob.wait("room.left", room_id=left)
+    assert (await bob.wait("error", request_id=left))["code"] == "forbidden"
+    await news_came(backend, bob)
+    for room in left, gone:
+        assert bob.seqs(room) == [1]
+        assert len([f for f in bob.log if f.get("request_id") == room]) == 1
+    assert len(bob.of("room.deleted")) == len(bob.of("room.left")) == 1
+    await close_all([bob])
+
+
+async def test_changes_read_before_they_are_announced(start_server):
+    server, tenant, backend, bob = await start(start_server)
+    room = (await asyncio.to_thread(
+        backend.make_room, ["ann", "bob"]))["room_id"]
+    ann = tenant.user("ann", slot=0)
+    sent = [ann.say(room, f"{i}")["message_id"] for i in range(3)]
+    await bob.wait_seq(room, 3)
+    path = f"/rooms/{room}/messages/"
+    with no_news(server):
+        ann.call("PUT", path + sent[0], {"content": "0!"}).expect(200)
+        ann.delete(path + sent[1]).expect(204)
+        new = ann.say(room, "3")["message_id"]
+        ann.call("PUT", path + new, {"content": "3!"}).expect(200)
+        got = await bob.ask("sync.complete", "subscribe", room_id=room,
+                            rev=0)
+        assert got["heads"] == {room: {"seq": 4, "rev": 3}}
+    await news_came(backend, bob)
+    ann.call("PUT", path + sent[2], {"content": "2!"}).expect(200)
+    await bob.wait("message.edited", rev=4)
+    told = [(f["type"], f["seq"], f.get("rev"), f.get("content"))
+            for f in bob.log if f.get("room_id") == room and "seq" in f]
+    assert told == [("message", 1, None, "0"), ("message", 2, None, "1"),
+                    ("message", 3, None, "2"),
+                    ("message.edited", 1, 1, "0!"),
+                    ("message.deleted", 2, 2, None),
+                    ("message", 4, 3, "3!"),
+                    ("message.edited", 3, 4, "2!")]
+    await close_all([bob])
