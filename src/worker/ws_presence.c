@@ -27,6 +27,8 @@
 #define PRESENCE_SLICE_US 2000
 /* A user's rooms read in one go. */
 #define PEER_PAGE 16
+/* Lists read before a connection looks through all its rooms for them. */
+#define LIST_READS 16
 /* Users looked at for one connection before it is another's turn. */
 #define CONN_LOOKS 4096
 /* After a failure of the database. */
@@ -403,7 +405,9 @@ ws_presence_run(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	p->failed = false;
 	do {
-		if (!TAILQ_EMPTY(&p->rooms))
+		for (int i = 0;
+		     i < LIST_READS && !TAILQ_EMPTY(&p->rooms) && !p->failed;
+		     i++)
 			ws_presence_list_read(p);
 		if (!TAILQ_EMPTY(&p->conns))
 			ws_presence_conn_step(p);
