@@ -37,8 +37,10 @@ EXTRA_DIST += \
 	tests/e2e/run \
 	tests/e2e/strace.py \
 	tests/e2e/test_acks.py \
+	tests/e2e/test_channels.py \
 	tests/e2e/test_checker.py \
 	tests/e2e/test_big_room.py \
+	tests/e2e/test_clock.py \
 	tests/e2e/test_demo.py \
 	tests/e2e/test_disk.py \
 	tests/e2e/test_dm_race.py \
