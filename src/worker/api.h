@@ -10,6 +10,9 @@ void api_metrics(struct http_request *q);
 
 void api_tenants_list(struct http_request *q);
 void api_tenants_create(struct http_request *q);
+void api_tenants_get(struct http_request *q);
+void api_tenants_update(struct http_request *q);
+void api_tenants_delete(struct http_request *q);
 
 void api_rooms_list(struct http_request *q);
 void api_rooms_create(struct http_request *q);

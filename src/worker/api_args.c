@@ -31,7 +31,8 @@ api_args_tokener(void)
 /* The members that requests have; errors name these. */
 static const char *const known[] = { "client_msg_id", "content", "members",
 	"meta", "metadata", "name", "role", "room_id", "seq", "type", "user_id",
-	"user_ids" };
+	"user_ids", "rate_limit", "disabled", "webhook_url", "webhook_secret",
+	"jwt_secret", "jwt_public_key", "retention_days" };
 
 /* Behind the string that p stands on. */
 static const char *

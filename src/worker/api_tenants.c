@@ -1,24 +1,64 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * POST and GET /admin/tenants, for the operator.  Runs in a worker; a new
- * key exists in the clear only here, and only its hash is stored.
+ * POST and GET /admin/tenants, GET of one, for the operator.  Runs in a
+ * worker; a new key exists in the clear only here, and only its hash is
+ * stored.
  */
 #include <json-c/json.h>
 #include <sodium.h>
 #include <string.h>
 
 #include "../common/buf.h"
+#include "../common/ids.h"
 #include "../common/json_text.h"
 #include "../common/key.h"
+#include "../common/tenant_text.h"
 #include "api.h"
 #include "api_args.h"
+#include "api_tenants.h"
 #include "http.h"
 #include "reader.h"
 #include "submit.h"
 #include "worker.h"
 
 #define TENANTS_MOST 100
-#define TENANT_NAME_MAX 256
+
+bool
+api_tenant_id(struct http_request *q, struct str *id)
+{
+	*id = http_param(q, 0);
+	if (id_token_of(id->p, id->len, "tenant_") != NULL)
+		return true;
+	http_error(q, OUTCOME_TENANT_NOT_FOUND, NULL, NULL);
+	return false;
+}
+
+void
+api_tenants_get(struct http_request *q)
+{
+	struct tenant_text t;
+	struct str id;
+	struct buf *b;
+	uint64_t internal;
+
+	if (!api_tenant_id(q, &id))
+		return;
+	switch (reader_tenant_text(http_worker(q)->reader,
+	    id_token_of(id.p, id.len, "tenant_"), &t, &internal)) {
+	case 1:
+		b = http_body(q);
+		tenant_text(b, &t);
+		http_reply(q, 200, b);
+		break;
+	case 0:
+		http_error(q, OUTCOME_TENANT_NOT_FOUND, NULL, NULL);
+		break;
+	default:
+		http_error(q, OUTCOME_STORAGE, NULL, NULL);
+	}
+}
+
+/* ---- list ---- */
 
 struct tenants_page {
 	struct buf *b;
@@ -28,30 +68,18 @@ struct tenants_page {
 };
 
 static bool
-tenants_row(const struct reader_tenant_row *t, void *arg)
+tenants_row(const struct tenant_text *t, void *arg)
 {
 	struct tenants_page *p = arg;
-	struct buf *b = p->b;
 
 	if (p->left == 0) {
 		p->more = true;
 		return false;
 	}
 	p->left--;
-	buf_adds(b, p->rows++ > 0 ? ",{" : "{");
-	buf_adds(b, "\"tenant_id\":\"tenant_");
-	buf_adds(b, t->public_id);
-	buf_adds(b, "\",\"name\":");
-	json_text_string(b, t->name.p, t->name.len);
-	buf_adds(b, ",\"created_at\":");
-	json_text_time(b, t->created_ms);
-	buf_adds(b, t->disabled ? ",\"disabled\":true" : ",\"disabled\":false");
-	buf_adds(b, ",\"rate_limit\":");
-	if (t->has_rate_limit)
-		buf_add_u64(b, t->rate_limit);
-	else
-		buf_adds(b, "null");
-	buf_adds(b, "}");
+	if (p->rows++ > 0)
+		buf_adds(p->b, ",");
+	tenant_text(p->b, t);
 	return true;
 }
 

@@ -225,13 +225,15 @@ auth_rate(struct auth *a, const struct caller *c)
 }
 
 enum outcome
-auth_recheck(struct auth *a, const struct caller *c)
+auth_recheck(struct auth *a, struct caller *c)
 {
 	struct reader_tenant t;
 	int alive = reader_tenant(a->w->reader, c->tenant, &t);
 
-	if (alive == 1 && t.disabled)
+	if (alive == 0 || (alive == 1 && t.disabled))
 		return OUTCOME_TENANT_DISABLED;
+	if (alive == 1)
+		c->rate_limit = tenant_rate(a, &t);
 	if (alive == 1 && c->key != 0)
 		alive = reader_key_alive(a->w->reader, c->key);
 	if (alive == -1)

@@ -38,8 +38,12 @@ enum outcome auth_api_key(struct auth *a, const char *api_key,
     const char *user_id, struct caller *out, const char **why);
 /* One request or frame of this tenant. */
 struct rate_result auth_rate(struct auth *a, const struct caller *c);
-/* A caller made earlier is still good (a WebSocket's, after an event). */
-enum outcome auth_recheck(struct auth *a, const struct caller *c);
+/*
+ * A caller made earlier is still good (a WebSocket's, after an event): OK,
+ * with his tenant's rate limit as it now is; UNAUTHORIZED when his key is
+ * gone, TENANT_DISABLED also when his tenant is deleted, or STORAGE.
+ */
+enum outcome auth_recheck(struct auth *a, struct caller *c);
 /* X-Master-Key: OK, UNAUTHORIZED or ADMIN_OFF. */
 enum outcome auth_master(struct auth *a, const char *key);
 /* An event came: forget this tenant's entries (0 = everything). */

@@ -18,6 +18,9 @@
 #define CACHE_KIB 2048
 #define TEXT_MAX ((size_t)64 * 1024)
 
+#define TENANT_COLUMNS \
+	"id, public_id, name, created_ms, disabled, rate_limit, " \
+	"webhook_url, jwt_alg, jwt_key, retention_days FROM tenant "
 #define ROOM_COLUMNS \
 	"r.id, r.tenant, r.token, r.type, r.name, r.metadata, r.dm_key, " \
 	"r.created_ms, h.last_seq, h.first_seq, h.rev, h.activity, " \
@@ -39,14 +42,23 @@ static const char *const sql[READER_SQL_LAST] = {
 	[READER_KEY] = "SELECT k.id, t.id, t.public_id, t.disabled, "
 		       "t.rate_limit FROM api_key k "
 		       "JOIN tenant t ON t.id = k.tenant "
-		       "WHERE k.hash = ?1 AND k.revoked_ms IS NULL",
+		       "WHERE k.hash = ?1 AND k.revoked_ms IS NULL "
+		       "AND t.deleted_ms IS NULL",
 	[READER_KEY_ALIVE] = "SELECT 1 FROM api_key "
 			     "WHERE id = ?1 AND revoked_ms IS NULL",
 	[READER_TENANT] = "SELECT id, public_id, disabled, rate_limit "
-			  "FROM tenant WHERE id = ?1",
-	[READER_TENANTS] = "SELECT id, public_id, name, created_ms, "
-			   "disabled, rate_limit FROM tenant "
-			   "WHERE id > ?1 ORDER BY id LIMIT ?2",
+			  "FROM tenant WHERE id = ?1 "
+			  "AND deleted_ms IS NULL",
+	[READER_TENANTS] = "SELECT " TENANT_COLUMNS
+			   "WHERE id > ?1 AND deleted_ms IS NULL "
+			   "ORDER BY id LIMIT ?2",
+	[READER_TENANT_BY_TOKEN] = "SELECT " TENANT_COLUMNS
+				   "WHERE public_id = ?1 "
+				   "AND deleted_ms IS NULL",
+	[READER_KEYS] = "SELECT id, public_id, created_ms, last_used_ms "
+			"FROM api_key INDEXED BY api_key_tenant "
+			"WHERE tenant = ?1 AND id > ?2 "
+			"AND revoked_ms IS NULL ORDER BY id LIMIT ?3",
 	[READER_ROOM] = "SELECT " ROOM_COLUMNS ROOM_FROM "WHERE r.token = ?1",
 	[READER_ROOM_BY_ID] = "SELECT " ROOM_COLUMNS ROOM_FROM
 			      "WHERE r.id = ?1",
@@ -344,33 +356,4 @@ reader_tenant(struct reader *r, uint64_t id, struct reader_tenant *t)
 	if (rc == 1)
 		tenant_row(s, 0, t);
 	return reader_reset(s, rc);
-}
-
-int
-reader_tenants(struct reader *r, uint64_t after, unsigned limit,
-    reader_tenant_fn *fn, void *arg, uint64_t *last)
-{
-	sqlite3_stmt *s = reader_statement(r, READER_TENANTS);
-	int rc, found = 0;
-
-	if (s == NULL)
-		return -1;
-	sqlite3_bind_int64(s, 1, (sqlite3_int64)after);
-	sqlite3_bind_int64(s, 2, limit);
-	while ((rc = reader_step(r, s)) == 1) {
-		struct reader_tenant_row t;
-		int64_t rate = sqlite3_column_int64(s, 5);
-
-		found = 1;
-		reader_column_token(s, 1, t.public_id);
-		t.name = reader_column(s, 2);
-		t.created_ms = sqlite3_column_int64(s, 3);
-		t.disabled = sqlite3_column_int(s, 4) != 0;
-		t.has_rate_limit = sqlite3_column_type(s, 5) != SQLITE_NULL;
-		t.rate_limit = (uint32_t)rate;
-		if (!fn(&t, arg))
-			break;
-		*last = (uint64_t)sqlite3_column_int64(s, 0);
-	}
-	return reader_reset(s, rc == -1 ? -1 : found);
 }

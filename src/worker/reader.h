@@ -19,6 +19,7 @@
 #include "../common/key.h"
 #include "../common/message.h"
 #include "../common/records.h"
+#include "../common/tenant_text.h"
 
 struct reader;
 
@@ -53,20 +54,19 @@ int reader_tenant(struct reader *r, uint64_t id, struct reader_tenant *t);
 /* That key exists and is not revoked. */
 int reader_key_alive(struct reader *r, uint64_t key_id);
 
-struct reader_tenant_row {
-	char public_id[ID_TOKEN_SIZE];
-	struct str name;
-	int64_t created_ms;
-	bool disabled;
-	bool has_rate_limit;
-	uint32_t rate_limit;
-};
 /* In order of creation, after the tenant with that internal id (0 = from the
  * start).  fn returns false to stop.  *last = internal id of the last row
  * that fn returned true for. */
-typedef bool reader_tenant_fn(const struct reader_tenant_row *t, void *arg);
+typedef bool reader_tenant_fn(const struct tenant_text *t, void *arg);
 int reader_tenants(struct reader *r, uint64_t after, unsigned limit,
     reader_tenant_fn *fn, void *arg, uint64_t *last);
+/* By the token of its public id; *id = its internal id. */
+int reader_tenant_text(struct reader *r, const char *token,
+    struct tenant_text *t, uint64_t *id);
+/* The tenant's unrevoked keys in order of creation; the rest as above. */
+typedef bool reader_key_fn(const struct key_text *k, void *arg);
+int reader_keys(struct reader *r, uint64_t tenant, uint64_t after,
+    unsigned limit, reader_key_fn *fn, void *arg, uint64_t *last);
 
 /* ---- rooms and members ---- */
 struct reader_room {

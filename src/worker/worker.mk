@@ -14,7 +14,9 @@ worker_sources += \
 	src/worker/api_messages.c \
 	src/worker/api_room_change.c \
 	src/worker/api_rooms.c src/worker/api_rooms.h \
-	src/worker/api_tenants.c \
+	src/worker/api_keys.c \
+	src/worker/api_tenants.c src/worker/api_tenants.h \
+	src/worker/api_tenant_change.c \
 	src/worker/accept.c src/worker/accept.h \
 	src/worker/auth.c src/worker/auth.h \
 	src/worker/guard.c src/worker/guard.h \
@@ -28,6 +30,7 @@ worker_sources += \
 	src/worker/reader_messages.c \
 	src/worker/reader_rooms.c \
 	src/worker/route.c src/worker/route.h \
+	src/worker/reader_tenants.c \
 	src/worker/ws_upgrade.c src/worker/ws_upgrade.h
 
 # The process, its WebSockets and what feeds them.
@@ -58,6 +61,5 @@ worker_sources += \
 	src/worker/ws_out.c src/worker/ws_out.h \
 	src/worker/ws_presence.c src/worker/ws_presence.h \
 	src/worker/ws_presence_int.h \
-	src/worker/ws_presence_later.c \
 	src/worker/ws_presence_later.c \
 	src/worker/ws_presence_list.c

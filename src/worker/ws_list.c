@@ -321,16 +321,21 @@ ws_list_lost(struct ws_list *l)
 	}
 }
 
-/* The close code for a connection whose right is gone; 0 = it is good. */
+/* The close code for a connection whose right is gone; 0 = it is good, with
+ * its tenant's rate limit. */
 static uint16_t
-list_refusal(const struct ws_list *l, const struct ws_conn *c)
+list_refusal(const struct ws_list *l, const struct ws_conn *c, uint32_t *rate)
 {
 	struct caller who = { 0 };
 
 	who.tenant = c->user->tenant;
 	who.key = c->key;
 	who.by_key = true;
+	*rate = c->rate_limit;
 	switch (auth_recheck(l->w->auth, &who)) {
+	case OUTCOME_OK:
+		*rate = who.rate_limit;
+		return 0;
 	case OUTCOME_TENANT_DISABLED:
 		return WS_CLOSE_DISABLED;
 	case OUTCOME_UNAUTHORIZED:
@@ -344,6 +349,7 @@ void
 ws_list_recheck(struct ws_list *l, uint64_t tenant)
 {
 	uint64_t last_tenant = 0, last_key = 0;
+	uint32_t rate = 0;
 	uint16_t code = 0;
 	struct ws_conn *c;
 
@@ -355,11 +361,13 @@ ws_list_recheck(struct ws_list *l, uint64_t tenant)
 			/* Thousands may hang on one key: it is read once. */
 			if (c->user->tenant != last_tenant ||
 			    c->key != last_key)
-				code = list_refusal(l, c);
+				code = list_refusal(l, c, &rate);
 			last_tenant = c->user->tenant;
 			last_key = c->key;
-			if (code == 0)
+			if (code == 0) {
+				c->rate_limit = rate;
 				continue;
+			}
 			if (c->state == WS_ATTACHING)
 				c->refused = code;
 			else

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../common/mem.h"
+#include "../common/records.h"
 
 #define BUCKETS 256
 /* Empty lines kept for the next operation. */
@@ -137,6 +138,9 @@ queue_take(struct queue *q)
 void
 queue_op_free(struct queue_op *op)
 {
+	/* Some hold a secret. */
+	if (op->rec.type == REC_OP_TENANT_UPDATE)
+		explicit_bzero(op->bytes, op->rec.whole_len);
 	free(op);
 }
 

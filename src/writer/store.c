@@ -44,6 +44,8 @@ static const struct {
 	OP(REC_OP_ROOM_UPDATE) = { store_room_update, true, false },
 	OP(REC_OP_ROOM_DELETE) = { store_room_delete, true, true },
 	OP(REC_OP_ROOM_TRIM) = { store_room_trim, false, false },
+	OP(REC_OP_TENANT_UPDATE) = { store_tenant_update, false, false },
+	OP(REC_OP_TENANT_DELETE) = { store_tenant_delete, false, false },
 #undef OP
 };
 
@@ -293,8 +295,12 @@ store_run(struct store *s, const struct wire_record *op, struct op_ctx *ctx)
 	int rc, err;
 
 	if (store_ops[i].of_tenant &&
-	    (rc = store_tenant_check(s, ctx->head.tenant)) != OUTCOME_OK)
+	    (rc = store_tenant_check(s, ctx->head.tenant)) != OUTCOME_OK) {
+		/* It was deleted a moment ago: its keys are no keys. */
+		if (rc == OUTCOME_TENANT_NOT_FOUND)
+			rc = OUTCOME_UNAUTHORIZED;
 		return rc == -1 ? -1 : store_refuse(ctx, (enum outcome)rc);
+	}
 	if (!store_ops[i].savepoint)
 		return store_ops[i].fn(s, op, ctx);
 	if (sql_run(s, SQL_SAVEPOINT) == -1)
@@ -352,6 +358,7 @@ store_apply(struct store *s, uint64_t incarnation, const struct wire_record *op,
 
 	if (op->type < REC_OP_SEND ||
 	    i >= sizeof(store_ops) / sizeof(store_ops[0]) ||
+	    store_ops[i].fn == NULL ||
 	    rec_op_head_get(op, &ctx.head) == -1) {
 		(void)store_refuse(&ctx, OUTCOME_INTERNAL);
 		return store_reply(s, &ctx, replies);

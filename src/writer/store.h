@@ -28,6 +28,14 @@ struct store;
 struct store *store_open(const struct dsn *dsn, char *err, size_t errsize);
 /* Checkpoints and closes. */
 void store_close(struct store *s);
+/*
+ * What tenants' secrets are sealed with: borrowed; without it none can be set.
+ * The check logs whose secrets cannot be opened (a database without its key
+ * file) and returns how many tenants these are, -1 when it failed.
+ */
+struct secrets;
+void store_secrets(struct store *s, struct secrets *secrets);
+int store_secrets_check(struct store *s);
 /* Newest schema version this binary knows. */
 unsigned store_schema_version(void);
 

@@ -60,6 +60,16 @@ enum store_sql {
 	SQL_TENANT_BY_PUBLIC_ID,
 	SQL_TENANT_INSERT,
 	SQL_TENANT_LIST,
+	SQL_TENANT_SEALED,
+	SQL_TENANT_ANY_SEALED,
+	SQL_TENANT_SETTINGS,
+	SQL_TENANT_UPDATE,
+	SQL_TENANT_DELETE,
+	SQL_SWEEP_TENANT_NEXT,
+	SQL_SWEEP_TENANT_ROOM,
+	SQL_SWEEP_TENANT_KEYS,
+	SQL_SWEEP_TENANT_TOKENS,
+	SQL_SWEEP_TENANT_DONE,
 	SQL_KEY_INSERT,
 	SQL_KEY_REVOKE,
 	SQL_KEY_LIST,
@@ -123,7 +133,9 @@ struct store {
 	bool created;       /* the file is one that this open made */
 	bool remove;        /* closing it removes it */
 	int checkpoint_err; /* of the last checkpoint that failed */
-	bool sweep;         /* the table sweep may have rows */
+	bool sweep;         /* there may be something to remove */
+	/* Borrowed; without it nothing can be sealed. */
+	struct secrets *secrets;
 	struct rooms_cache rooms;
 	struct member_slot *members; /* MEMBER_CACHE_SLOTS */
 	struct tenant_entry tenants[TENANT_CACHE_SLOTS];
@@ -164,7 +176,7 @@ store_op_fn store_send, store_ack, store_message_edit, store_message_delete,
     store_room_create, store_room_update, store_room_delete, store_room_trim,
     store_members_add, store_member_remove, store_tenant_create,
     store_tenant_list, store_tenant_show, store_key_add, store_key_revoke,
-    store_key_list, store_key_used;
+    store_key_list, store_key_used, store_tenant_update, store_tenant_delete;
 
 /* Sets the outcome of a refusal; returns 0 for the caller to return. */
 int store_refuse(struct op_ctx *ctx, enum outcome o);
@@ -194,6 +206,10 @@ void sql_bind_str(sqlite3_stmt *st, int i, struct str v);
 /* NULL for an empty one. */
 void sql_bind_opt(sqlite3_stmt *st, int i, struct str v);
 void sql_bind_u64(sqlite3_stmt *st, int i, uint64_t v);
+/* A text or blob; good until the next step; empty for NULL. */
+struct str sql_column_str(sqlite3_stmt *st, int i);
+/* An overlong one is cut. */
+void sql_column_token(sqlite3_stmt *st, int i, char out[ID_TOKEN_SIZE]);
 void sql_finalize(struct store *s);
 
 /* ---- store_room.c ---- */

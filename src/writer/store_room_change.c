@@ -192,6 +192,11 @@ store_room_trim(struct store *s, const struct wire_record *rec,
 	    (op.h.tenant != 0 && op.h.tenant != r->tenant))
 		return rc == -1 ? -1 :
 				  store_refuse(ctx, OUTCOME_ROOM_NOT_FOUND);
+	/* One of a deleted tenant may be remembered and yet be gone. */
+	if ((rc = store_tenant_check(s, r->tenant)) == -1)
+		return -1;
+	if (rc == OUTCOME_TENANT_NOT_FOUND)
+		return store_refuse(ctx, OUTCOME_ROOM_NOT_FOUND);
 	if (op.first_seq > r->last_seq + 1)
 		op.first_seq = r->last_seq + 1;
 	ctx->reply.room = r->id;

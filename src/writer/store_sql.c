@@ -6,6 +6,7 @@
 #include "../common/clock.h"
 #include "../common/log.h"
 #include "store_int.h"
+#include "store_tenant.h"
 
 static const char *const sql_text[SQL_COUNT] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -85,15 +86,49 @@ static const char *const sql_text[SQL_COUNT] = {
 	    " (SELECT seq FROM message WHERE room = ?1 AND seq < ?3"
 	    " ORDER BY seq LIMIT ?2)",
 	[SQL_SWEEP_DONE] = "DELETE FROM sweep WHERE room = ?1",
-	[SQL_TENANT] = "SELECT disabled FROM tenant WHERE id = ?1",
+	[SQL_TENANT] = "SELECT disabled FROM tenant"
+		       " WHERE id = ?1 AND deleted_ms IS NULL",
 	[SQL_TENANT_BY_PUBLIC_ID] =
-	    "SELECT id, public_id, name, created_ms, disabled, rate_limit"
-	    " FROM tenant WHERE public_id = ?1",
+	    "SELECT " STORE_TENANT_COLUMNS
+	    " FROM tenant WHERE public_id = ?1 AND deleted_ms IS NULL",
 	[SQL_TENANT_INSERT] = "INSERT INTO tenant (public_id, name, created_ms)"
 			      " VALUES (?1, ?2, ?3)",
 	[SQL_TENANT_LIST] =
-	    "SELECT id, public_id, name, created_ms, disabled, rate_limit"
-	    " FROM tenant WHERE id > ?1 ORDER BY id LIMIT ?2",
+	    "SELECT " STORE_TENANT_COLUMNS
+	    " FROM tenant WHERE public_id > ?1 AND deleted_ms IS NULL"
+	    " ORDER BY public_id LIMIT ?2",
+	[SQL_TENANT_SEALED] =
+	    "SELECT public_id, webhook_secret, jwt_alg, jwt_key FROM tenant"
+	    " WHERE (webhook_secret IS NOT NULL OR jwt_alg = 1)"
+	    " AND deleted_ms IS NULL ORDER BY id",
+	[SQL_TENANT_ANY_SEALED] =
+	    "SELECT 1 FROM tenant"
+	    " WHERE webhook_secret IS NOT NULL OR jwt_alg = 1 LIMIT 1",
+	[SQL_TENANT_SETTINGS] = "SELECT webhook_secret, jwt_key, jwt_n"
+				" FROM tenant WHERE id = ?1",
+	[SQL_TENANT_UPDATE] =
+	    "UPDATE tenant SET name = ?2, disabled = ?3, rate_limit = ?4,"
+	    " webhook_url = ?5, webhook_secret = ?6, jwt_alg = ?7,"
+	    " jwt_key = ?8, jwt_n = ?9, retention_days = ?10 WHERE id = ?1",
+	/* What is secret goes at once. */
+	[SQL_TENANT_DELETE] =
+	    "UPDATE tenant SET deleted_ms = ?2, webhook_url = NULL,"
+	    " webhook_secret = NULL, jwt_alg = 0, jwt_key = NULL, jwt_n = ?3"
+	    " WHERE id = ?1",
+	[SQL_SWEEP_TENANT_NEXT] =
+	    "SELECT id FROM tenant WHERE deleted_ms IS NOT NULL"
+	    " ORDER BY id LIMIT 1",
+	[SQL_SWEEP_TENANT_ROOM] = "SELECT id FROM room INDEXED BY room_tenant"
+				  " WHERE tenant = ?1 ORDER BY id LIMIT 1",
+	[SQL_SWEEP_TENANT_KEYS] =
+	    "DELETE FROM api_key WHERE id IN"
+	    " (SELECT id FROM api_key INDEXED BY api_key_tenant"
+	    " WHERE tenant = ?1 LIMIT ?2)",
+	[SQL_SWEEP_TENANT_TOKENS] =
+	    "DELETE FROM ws_token WHERE hash IN"
+	    " (SELECT hash FROM ws_token INDEXED BY ws_token_tenant"
+	    " WHERE tenant = ?1 LIMIT ?2)",
+	[SQL_SWEEP_TENANT_DONE] = "DELETE FROM tenant WHERE id = ?1",
 	[SQL_KEY_INSERT] =
 	    "INSERT INTO api_key (public_id, tenant, hash, created_ms)"
 	    " VALUES (?1, ?2, ?3, ?4)",
@@ -105,7 +140,8 @@ static const char *const sql_text[SQL_COUNT] = {
 	    " WHERE tenant = ?1 AND revoked_ms IS NULL AND public_id > ?2"
 	    " ORDER BY public_id LIMIT ?3",
 	[SQL_KEY_USED] = "UPDATE api_key SET last_used_ms = ?3 WHERE id = ?1"
-			 " AND tenant = ?2 AND ifnull(last_used_ms, 0) < ?3",
+			 " AND tenant = ?2"
+			 " AND ifnull(last_used_ms, 0) + 60000 <= ?3",
 };
 
 static void
@@ -202,6 +238,26 @@ void
 sql_bind_u64(sqlite3_stmt *st, int i, uint64_t v)
 {
 	(void)sqlite3_bind_int64(st, i, (sqlite3_int64)v);
+}
+
+struct str
+sql_column_str(sqlite3_stmt *st, int i)
+{
+	const char *p = sqlite3_column_blob(st, i);
+
+	return (struct str){ p != NULL ? p : "",
+		(size_t)sqlite3_column_bytes(st, i) };
+}
+
+void
+sql_column_token(sqlite3_stmt *st, int i, char out[ID_TOKEN_SIZE])
+{
+	struct str t = sql_column_str(st, i);
+
+	if (t.len > ID_TOKEN_LEN)
+		t.len = ID_TOKEN_LEN;
+	memcpy(out, t.p, t.len);
+	out[t.len] = '\0';
 }
 
 void

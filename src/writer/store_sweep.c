@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Removal in pieces: rows of deleted rooms and of trimmed messages, which
- * nobody can reach any more.  Runs in the writer between batches, each piece
+ * Removal in pieces: rows of deleted tenants and rooms and of trimmed
+ * messages, which nobody can reach any more.  Runs in the writer between batches, each piece
  * a short transaction of its own.  Announces nothing and answers nobody.
  */
 #include "../common/clock.h"
@@ -47,13 +47,17 @@ store_sweep_below(struct store *s, uint64_t room, uint64_t below)
 int
 store_sweep_start(struct store *s)
 {
-	int64_t n;
+	int64_t rooms, tenants;
 
-	if (sql_int(s, "SELECT count(*) FROM sweep", &n) == -1)
+	if (sql_int(s, "SELECT count(*) FROM sweep", &rooms) == -1 ||
+	    sql_int(s,
+		"SELECT count(*) FROM tenant WHERE deleted_ms IS NOT NULL",
+		&tenants) == -1)
 		return -1;
-	if (n > 0)
-		log_info("removal goes on", "rooms=%lld", (long long)n);
-	s->sweep = n > 0;
+	s->sweep = rooms > 0 || tenants > 0;
+	if (s->sweep)
+		log_info("removal goes on", "rooms=%lld tenants=%lld",
+		    (long long)rooms, (long long)tenants);
 	return 0;
 }
 
@@ -124,8 +128,76 @@ sweep_done(struct store *s, uint64_t room)
 	return sql_step(s, st) == 0 ? 1 : -1;
 }
 
-/* Works through the rooms until the time is over (1: there may be more) or
- * none is left (0); -1. */
+/* ---- tenants ---- */
+
+/* What hangs on a tenant by itself, and not on its rooms. */
+static const enum store_sql tenant_rows[] = { SQL_SWEEP_TENANT_KEYS,
+	SQL_SWEEP_TENANT_TOKENS };
+
+/* A statement that names something by its id.  1 with the first column of
+ * its row, 0 no row, -1. */
+static int
+sweep_first(struct store *s, enum store_sql which, const uint64_t *id,
+    uint64_t *out)
+{
+	sqlite3_stmt *st = sql_get(s, which);
+	int rc;
+
+	if (st == NULL)
+		return -1;
+	if (id != NULL)
+		sql_bind_u64(st, 1, *id);
+	if ((rc = sql_step(s, st)) != 1)
+		return rc;
+	*out = (uint64_t)sqlite3_column_int64(st, 0);
+	(void)sqlite3_reset(st);
+	return 1;
+}
+
+static int
+sweep_id(struct store *s, enum store_sql which, uint64_t id)
+{
+	sqlite3_stmt *st = sql_get(s, which);
+
+	if (st == NULL)
+		return -1;
+	sql_bind_u64(st, 1, id);
+	return sql_step(s, st) == 0 ? 0 : -1;
+}
+
+/*
+ * The next step of a deleted tenant, when no room waits: one room becomes
+ * such a one, then its other rows go, then its own.  1 there may be more, 0
+ * none is left, -1.
+ */
+static int
+sweep_tenant(struct store *s, uint64_t until)
+{
+	uint64_t tenant, room;
+	int rc;
+
+	if ((rc = sweep_first(s, SQL_SWEEP_TENANT_NEXT, NULL, &tenant)) != 1)
+		return rc;
+	if ((rc = sweep_first(s, SQL_SWEEP_TENANT_ROOM, &tenant, &room)) == 1)
+		return sweep_id(s, SQL_ROOM_DELETE, room) == -1 ||
+			sweep_id(s, SQL_HEAD_DELETE, room) == -1 ||
+			store_sweep_room(s, room) == -1 ?
+		    -1 :
+		    1;
+	if (rc == -1)
+		return -1;
+	for (size_t i = 0; i < sizeof(tenant_rows) / sizeof(tenant_rows[0]);
+	     i++)
+		if ((rc = sweep_rows(s, tenant_rows[i], tenant, 0, until)) != 1)
+			return rc == -1 ? -1 : 1;
+	if (sweep_id(s, SQL_SWEEP_TENANT_DONE, tenant) == -1)
+		return -1;
+	log_info("tenant removed", "id=%llu", (unsigned long long)tenant);
+	return 1;
+}
+
+/* Works through rooms and tenants until the time is over (1: there may be
+ * more) or none is left (0); -1. */
 static int
 sweep_piece(struct store *s)
 {
@@ -135,8 +207,13 @@ sweep_piece(struct store *s)
 	int rc;
 
 	do {
-		if ((rc = sweep_next(s, &room, &whole, &below)) != 1)
-			return rc;
+		if ((rc = sweep_next(s, &room, &whole, &below)) == 0) {
+			if ((rc = sweep_tenant(s, until)) != 1)
+				return rc;
+			continue;
+		}
+		if (rc == -1)
+			return -1;
 		rc = 1;
 		if (whole)
 			rc = sweep_rows(s, SQL_SWEEP_MEMBERS, room, 0, until);

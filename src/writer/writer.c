@@ -23,6 +23,7 @@
 #include "../common/page.h"
 #include "../common/proctitle.h"
 #include "../common/records.h"
+#include "../common/secret.h"
 #include "commit.h"
 #include "store.h"
 
@@ -40,6 +41,7 @@ struct writer {
 	struct config config;
 	bool configured;
 	struct store *store;
+	struct secrets *secrets;
 	struct commit *commit;
 	int status;
 };
@@ -95,6 +97,9 @@ writer_configure(struct writer *w, const struct wire_record *rec)
 		writer_stop(w, 1);
 		return 0;
 	}
+	w->secrets = secret_new(w->config.key_file, w->config.dsn.path);
+	store_secrets(w->store, w->secrets);
+	(void)store_secrets_check(w->store);
 	w->commit = commit_new(w->base, w->store, w->page, w->bus);
 	/* Usually the writer before this one left it at 1. */
 	if (atomic_load(&w->page->db_writable) == 0)
@@ -213,6 +218,7 @@ writer_free(struct writer *w)
 {
 	commit_free(w->commit);
 	store_close(w->store);
+	secret_free(w->secrets);
 	link_free(w->bus);
 	if (w->heartbeat != NULL)
 		event_free(w->heartbeat);

@@ -14,6 +14,7 @@ writer_sources = \
 	src/writer/store_change.c \
 	src/writer/store_disk.c \
 	src/writer/store_int.h \
+	src/writer/store_key.c \
 	src/writer/store_member.c \
 	src/writer/store_message.c \
 	src/writer/store_room.c \
@@ -21,6 +22,8 @@ writer_sources = \
 	src/writer/store_sql.c \
 	src/writer/store_sweep.c \
 	src/writer/store_tenant.c \
+	src/writer/store_tenant.h \
+	src/writer/store_tenant_change.c \
 	src/writer/store_vfs.c \
 	src/writer/writer.c \
 	src/writer/writer.h

@@ -29,6 +29,11 @@ static const struct step allowed[] = {
 	{ "SELECT n, ms, receipts FROM batch", "SCAN batch" },
 	/* Only its first row. */
 	{ "FROM sweep ORDER BY room LIMIT 1", "SCAN sweep" },
+	{ "WHERE deleted_ms IS NOT NULL ORDER BY id LIMIT 1",
+	    "SCAN tenant USING INDEX tenant_deleted" },
+	/* At the start, and before a key file is made. */
+	{ "WHERE (webhook_secret IS NOT NULL OR jwt_alg = 1)", "SCAN tenant" },
+	{ "WHERE webhook_secret IS NOT NULL OR jwt_alg = 1", "SCAN tenant" },
 };
 
 static bool

@@ -366,11 +366,11 @@ test_user_rooms(void **state)
 /* ---- tenants and keys ---- */
 
 static bool
-take_tenant(const struct reader_tenant_row *t, void *arg)
+take_tenant(const struct tenant_text *t, void *arg)
 {
 	struct names *l = arg;
 
-	assert_int_equal(strlen(t->public_id), ID_TOKEN_LEN);
+	assert_int_equal(strlen(t->token), ID_TOKEN_LEN);
 	strncat(l->text, t->name.p, t->name.len);
 	strcat(l->text, " ");
 	return ++l->n != l->stop_at;

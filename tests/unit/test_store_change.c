@@ -189,7 +189,7 @@ test_refusals(void **state)
 	/* Another tenant's room is none. */
 	f->tenant += 1000;
 	assert_int_equal(fixture_delete(f, t.room, "", 1, t.ms[1]),
-	    OUTCOME_TENANT_NOT_FOUND);
+	    OUTCOME_UNAUTHORIZED);
 	f->tenant -= 1000;
 	fixture_commit(f);
 	assert_int_equal(fixture_events(f, 0), 0);

@@ -353,7 +353,7 @@ test_tenants_and_keys(void **state)
 	    OUTCOME_TENANT_DISABLED);
 	f->tenant = 4711;
 	assert_int_equal(fixture_room(f, ROOM_GROUP, "", "a", g),
-	    OUTCOME_TENANT_NOT_FOUND);
+	    OUTCOME_UNAUTHORIZED);
 	fixture_commit(f);
 }
 
