@@ -14,6 +14,11 @@ void api_tenants_get(struct http_request *q);
 void api_tenants_update(struct http_request *q);
 void api_tenants_delete(struct http_request *q);
 
+void api_keys_list(struct http_request *q);
+void api_keys_add(struct http_request *q);
+void api_keys_revoke(struct http_request *q);
+
+void api_channels_list(struct http_request *q);
 void api_rooms_list(struct http_request *q);
 void api_rooms_create(struct http_request *q);
 void api_rooms_get(struct http_request *q);
