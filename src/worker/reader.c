@@ -115,6 +115,11 @@ static const char *const sql[READER_SQL_LAST] = {
 	    "CROSS JOIN room_head h ON h.room = r.id " LAST_JOIN
 	    "WHERE r.tenant = ?1 AND r.id < ?2 "
 	    "ORDER BY r.id DESC LIMIT ?3",
+	[READER_CHANNELS] = "SELECT " ROOM_COLUMNS
+			    "FROM room r INDEXED BY room_channel "
+			    "CROSS JOIN room_head h ON h.room = r.id "
+			    "WHERE r.tenant = ?1 AND r.type = 3 AND r.id < ?2 "
+			    "ORDER BY r.id DESC LIMIT ?3",
 	[READER_MESSAGES] = "SELECT " READER_MESSAGE_COLUMNS " FROM message "
 			    "WHERE room = ?1 AND seq > ?2 AND seq < ?3 "
 			    "ORDER BY seq LIMIT ?4",

@@ -171,6 +171,11 @@ int reader_rooms_moved(struct reader *r, uint64_t tenant, struct str user,
     uint64_t after, uint64_t after_room, unsigned limit, reader_room_fn *fn,
     void *arg);
 
+/* The tenant's channels, newest first, with an internal id below `before`. */
+typedef bool reader_channel_fn(const struct reader_room *room, void *arg);
+int reader_channels(struct reader *r, uint64_t tenant, uint64_t before,
+    unsigned limit, reader_channel_fn *fn, void *arg);
+
 /* ---- messages ---- */
 /* room_token of the messages is the caller's `token`. */
 typedef bool reader_message_fn(const struct message *m, void *arg);

@@ -249,3 +249,26 @@ reader_rooms_moved(struct reader *r, uint64_t tenant, struct str user,
 	sqlite3_bind_int64(s, 5, limit);
 	return rooms_run(r, s, fn, arg);
 }
+
+int
+reader_channels(struct reader *r, uint64_t tenant, uint64_t before,
+    unsigned limit, reader_channel_fn *fn, void *arg)
+{
+	sqlite3_stmt *s = reader_statement(r, READER_CHANNELS);
+	int rc, found = 0;
+
+	if (s == NULL)
+		return -1;
+	sqlite3_bind_int64(s, 1, (sqlite3_int64)tenant);
+	sqlite3_bind_int64(s, 2, (sqlite3_int64)before);
+	sqlite3_bind_int64(s, 3, limit);
+	while ((rc = reader_step(r, s)) == 1) {
+		struct reader_room room;
+
+		found = 1;
+		room_columns(s, 0, &room);
+		if (!fn(&room, arg))
+			break;
+	}
+	return reader_reset(s, rc == -1 ? -1 : found);
+}

@@ -36,6 +36,8 @@ static const struct route routes[] = {
 	    BODY_MAX, false },
 	{ ROUTE_DELETE, "/admin/tenants/{}/keys/{}", api_keys_revoke,
 	    ROUTE_ADMIN, BODY_MAX, false },
+	{ ROUTE_GET, "/channels", api_channels_list, ROUTE_TENANT, BODY_MAX,
+	    false },
 	{ ROUTE_GET, "/rooms", api_rooms_list, ROUTE_TENANT, BODY_MAX, false },
 	{ ROUTE_POST, "/rooms", api_rooms_create, ROUTE_TENANT, BODY_MAX_LISTS,
 	    true },

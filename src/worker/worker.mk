@@ -7,6 +7,7 @@ worker_sources += \
 	src/worker/api.h \
 	src/worker/api_acks.c \
 	src/worker/api_args.c src/worker/api_args.h \
+	src/worker/api_channels.c \
 	src/worker/api_health.c \
 	src/worker/api_members.c \
 	src/worker/api_message_change.c \
@@ -29,8 +30,8 @@ worker_sources += \
 	src/worker/reader.c src/worker/reader.h src/worker/reader_int.h \
 	src/worker/reader_messages.c \
 	src/worker/reader_rooms.c \
-	src/worker/route.c src/worker/route.h \
 	src/worker/reader_tenants.c \
+	src/worker/route.c src/worker/route.h \
 	src/worker/ws_upgrade.c src/worker/ws_upgrade.h
 
 # The process, its WebSockets and what feeds them.
