@@ -26,13 +26,11 @@ struct resume {
 	char id[REQUEST_ID_TEXT];
 };
 
-/* No longer waiting: frames have their usual size again. */
 static void
 resume_begin(struct ws_conn *c)
 {
 	event_free(c->resume->timer);
 	c->resume->timer = NULL;
-	c->message.max = WS_FRAME_MAX;
 	feed_connect(c);
 }
 

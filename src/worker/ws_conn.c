@@ -333,6 +333,9 @@ conn_data(struct ws_conn *c, const struct ws_frame *f)
 		ws_commands_run(c, text, len);
 	if (gathered)
 		buf_free(&c->message);
+	/* A resume that is too late is still read, and then refused. */
+	if (!resume_waiting(c))
+		c->message.max = WS_FRAME_MAX;
 }
 
 static const char *
@@ -365,8 +368,7 @@ conn_frames(struct ws_conn *c, uint8_t *p, size_t len)
 			break;
 		}
 		n = ws_frame_parse(&c->codec, p + done, len - done,
-		    resume_waiting(c) ? RESUME_FRAME_MAX : WS_FRAME_MAX, &f,
-		    &need);
+		    c->message.max, &f, &need);
 		if (n == 0)
 			break;
 		if (n < 0) {

@@ -87,7 +87,8 @@ struct ws_conn {
 	struct told told;      /* of whom that they are online */
 	struct ws_out out;
 	struct buf in;      /* an incomplete frame */
-	struct buf message; /* fragments of an unfinished message */
+	struct buf message; /* fragments of an unfinished message; its max is
+			     * that of the next message */
 	struct event read_ev;
 	struct event *write_ev; /* made at the first full socket */
 	LIST_ENTRY(ws_conn) in_user;

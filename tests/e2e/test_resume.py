@@ -8,7 +8,7 @@ import pytest
 
 from chat import Chat, close_all
 from client import Tenant
-from raw import Raw, text
+from raw import CONT, TEXT, Raw, frame, open_raw, text
 
 RESUME = "/ws?resume=1"
 
@@ -398,6 +398,33 @@ async def test_waits_a_while_then_goes_on_from_last_ack(start_server):
                            epoch=chat.welcome["epoch"], cursors={})
     assert error["code"] == "invalid_request"
     await chat.close()
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_a_large_one_that_comes_late_is_refused(pieces, start_server):
+    """It was on its way when the wait was over: no reason to close."""
+    tenant = Tenant(start_server(workers=1, env={"RESUME_WAIT": "500ms"}))
+    room = tenant.backend().make_room(["ann"])["room_id"]
+    ws = open_raw(tenant, "ann", path=RESUME)
+    late = json.dumps({"type": "resume", "request_id": "late",
+                       "epoch": ws.welcome["epoch"], "pad": "p" * 200000,
+                       "cursors": {room: {"seq": 0}}})
+    size = len(late) // pieces + 1
+    parts = [late[at:at + size] for at in range(0, len(late), size)]
+    data = b"".join(frame(CONT if i else TEXT, part, fin=i == pieces - 1)
+                    for i, part in enumerate(parts))
+    ws.send(data[:100000])
+    assert list(ws.read_json("sync.complete")["heads"]) == [room]
+    ws.send(data[100000:])
+    error = ws.read_json("error")
+    assert (error["code"], error["request_id"]) == ("invalid_request",
+                                                    "late")
+    ws.send(text({"type": "ping"}))
+    ws.read_json("pong")
+    # From now on frames have their usual size.
+    ws.send(frame(TEXT, late)[:1000])
+    ws.expect_close(1009)
+    ws.close()
 
 
 @pytest.mark.parametrize("how", ["resume", "sync"])
