@@ -35,6 +35,8 @@ const char config_usage[] =
     "\n"
     "commands:\n"
     "  tenant create NAME | tenant list | tenant show TENANT\n"
+    "  tenant update TENANT FIELD=VALUE... | tenant disable TENANT\n"
+    "  tenant enable TENANT | tenant delete TENANT\n"
     "  key add TENANT | key revoke TENANT KEY | key list TENANT\n"
     "\n"
     "environment, and keys of FILE in lower case:\n"

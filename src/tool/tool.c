@@ -18,25 +18,35 @@ static const struct command {
 	const char *verb;
 	const char *args; /* for the usage line */
 	int nargs;
+	bool more; /* that many or more */
 	bool creates;
 	tool_fn *fn;
 	const char *what;
 } commands[] = {
-	{ "tenant", "create", "NAME", 1, true, tool_tenant_create,
+	{ "tenant", "create", "NAME", 1, false, true, tool_tenant_create,
 	    "make a tenant and its first API key, shown only now" },
-	{ "tenant", "list", "", 0, false, tool_tenant_list,
+	{ "tenant", "list", "", 0, false, false, tool_tenant_list,
 	    "list the tenants" },
-	{ "tenant", "show", "TENANT", 1, false, tool_tenant_show,
+	{ "tenant", "show", "TENANT", 1, false, false, tool_tenant_show,
 	    "show one tenant" },
-	{ "key", "add", "TENANT", 1, false, tool_key_add,
+	{ "tenant", "update", "TENANT FIELD=VALUE...", 2, true, false,
+	    tool_tenant_update,
+	    "change a tenant; null clears, @FILE reads the value" },
+	{ "tenant", "disable", "TENANT", 1, false, false, tool_tenant_disable,
+	    "refuse all that its users and backend ask" },
+	{ "tenant", "enable", "TENANT", 1, false, false, tool_tenant_enable,
+	    "undo that" },
+	{ "tenant", "delete", "TENANT", 1, false, false, tool_tenant_delete,
+	    "delete a tenant with all its data" },
+	{ "key", "add", "TENANT", 1, false, false, tool_key_add,
 	    "make another API key for a tenant, shown only now" },
-	{ "key", "list", "TENANT", 1, false, tool_key_list,
+	{ "key", "list", "TENANT", 1, false, false, tool_key_list,
 	    "list a tenant's keys" },
-	{ "key", "revoke", "TENANT KEY", 2, false, tool_key_revoke,
+	{ "key", "revoke", "TENANT KEY", 2, false, false, tool_key_revoke,
 	    "revoke a key by its key_id" },
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
-#define ARGS_MAX 8
+#define ARGS_MAX 16
 
 static void
 usage(FILE *to)
@@ -95,7 +105,7 @@ static int
 run(struct tool *t, int argc, char **argv)
 {
 	const struct command *c;
-	char *w[ARGS_MAX];
+	char *w[ARGS_MAX + 1];
 	bool help = false;
 	int n;
 
@@ -113,12 +123,13 @@ run(struct tool *t, int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
-	if (n - 2 != c->nargs) {
+	if (n - 2 < c->nargs || (n - 2 > c->nargs && !c->more)) {
 		(void)fprintf(stderr, "chatapi: %s %s takes %s\n", c->noun,
 		    c->verb, c->nargs == 0 ? "no argument" : c->args);
 		return 2;
 	}
 	t->may_create = c->creates;
+	w[n] = NULL;
 	return c->fn(t, w + 2);
 }
 
@@ -136,6 +147,9 @@ tool_main(struct config *config, int argc, char **argv)
 	buf_init(&t.answer, WIRE_RECORD_MAX + WIRE_HEADER);
 	status = run(&t, argc, argv);
 	tool_disconnect(&t);
+	/* It may have held a secret. */
+	if (t.op.len > 0)
+		explicit_bzero(buf_head(&t.op), t.op.len);
 	buf_free(&t.op);
 	buf_free(&t.answer);
 	config_free(config);

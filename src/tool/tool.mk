@@ -6,4 +6,5 @@ tool_sources = \
 	src/tool/tool_key.c \
 	src/tool/tool_print.c \
 	src/tool/tool_submit.c \
-	src/tool/tool_tenant.c
+	src/tool/tool_tenant.c \
+	src/tool/tool_tenant_change.c

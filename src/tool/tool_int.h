@@ -14,6 +14,7 @@
 struct config;
 struct json_object;
 struct link;
+struct secrets;
 struct store;
 
 struct tool {
@@ -23,13 +24,17 @@ struct tool {
 	struct link *link; /* to the running server, or … */
 	int lock_fd;
 	struct store *store; /* … we are the writer under the lock */
-	struct buf op;       /* the operation's record */
-	struct buf answer;   /* the reply's record */
+	struct secrets *secrets;
+	struct buf op;     /* the operation's record */
+	struct buf answer; /* the reply's record */
 };
 
-/* A subcommand: its own arguments only; returns the exit status. */
+/* A subcommand: its own arguments only, NULL behind the last; returns the
+ * exit status. */
 typedef int tool_fn(struct tool *t, char **args);
 tool_fn tool_tenant_create, tool_tenant_list, tool_tenant_show;
+tool_fn tool_tenant_update, tool_tenant_disable, tool_tenant_enable;
+tool_fn tool_tenant_delete;
 tool_fn tool_key_add, tool_key_list, tool_key_revoke;
 
 /* ---- tool_submit.c ---- */
@@ -42,6 +47,10 @@ struct op_head tool_head(struct tool *t);
  */
 int tool_submit(struct tool *t, struct rec_reply *reply);
 void tool_disconnect(struct tool *t);
+
+/* ---- tool_tenant.c ---- */
+/* Prints a tenant, as JSON with --json. */
+void tool_tenant_print(struct tool *t, struct json_object *o);
 
 /* ---- tool_print.c ---- */
 /* One line on stderr; returns 1, the exit status. */

@@ -11,7 +11,7 @@
 
 #include "tool_int.h"
 
-#define NAME_WIDTH 12
+#define NAME_WIDTH 16
 
 int
 tool_error(const char *fmt, ...)

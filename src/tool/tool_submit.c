@@ -13,6 +13,7 @@
 #include "../common/clock.h"
 #include "../common/config.h"
 #include "../common/link.h"
+#include "../common/secret.h"
 #include "../common/unix_sock.h"
 #include "../master/lock.h"
 #include "../writer/store.h"
@@ -97,6 +98,8 @@ tool_become_writer(struct tool *t)
 		(void)tool_error("%s", err);
 		return -1;
 	}
+	t->secrets = secret_new(t->config->key_file, db);
+	store_secrets(t->store, t->secrets);
 	return 1;
 }
 
@@ -132,10 +135,12 @@ tool_disconnect(struct tool *t)
 {
 	link_free(t->link);
 	store_close(t->store);
+	secret_free(t->secrets);
 	if (t->lock_fd != -1)
 		(void)close(t->lock_fd);
 	t->link = NULL;
 	t->store = NULL;
+	t->secrets = NULL;
 	t->lock_fd = -1;
 }
 
@@ -196,6 +201,12 @@ tool_submit(struct tool *t, struct rec_reply *reply)
 	}
 	if (reply->outcome == OUTCOME_OK || reply->outcome == OUTCOME_REPEATED)
 		return 0;
+	if (reply->outcome == OUTCOME_SECRETS) {
+		(void)tool_error("the key file that secrets are sealed under "
+				 "cannot be used; nothing was stored%s",
+		    t->link != NULL ? " (the server's log says why)" : "");
+		return -1;
+	}
 	/* The table's sentence speaks of messages. */
 	if (reply->outcome == OUTCOME_UNKNOWN)
 		(void)tool_error("the server cannot say whether this was "

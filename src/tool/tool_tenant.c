@@ -7,10 +7,8 @@
 #include "../common/clock.h"
 #include "../common/ids.h"
 #include "../common/key.h"
-#include "../common/utf8.h"
+#include "../common/tenant_rules.h"
 #include "tool_int.h"
-
-#define TENANT_NAME_MAX 256
 
 int
 tool_tenant_create(struct tool *t, char **args)
@@ -22,10 +20,8 @@ tool_tenant_create(struct tool *t, char **args)
 	char id[ID_PUBLIC_SIZE];
 
 	op.name = (struct str){ args[0], strlen(args[0]) };
-	if (op.name.len == 0 || op.name.len > TENANT_NAME_MAX ||
-	    !utf8_valid(op.name.p, op.name.len))
-		return tool_error("the name is 1 to %d bytes of UTF-8",
-		    TENANT_NAME_MAX);
+	if (tenant_rules_name(op.name) != NULL)
+		return tool_error("%s", tenant_rules_name(op.name));
 	key_new(key);
 	if (!key_hash(key, strlen(key), op.key_hash))
 		return tool_error("cannot make a key");
@@ -112,6 +108,26 @@ tool_tenant_list(struct tool *t, char **args)
 	return 0;
 }
 
+void
+tool_tenant_print(struct tool *t, struct json_object *o)
+{
+	static const char *const others[] = { "webhook_url", "webhook_secret",
+		"jwt_alg", "jwt_public_key", "retention_days" };
+
+	if (t->json) {
+		tool_print_json(o);
+		return;
+	}
+	tool_print("tenant_id", tool_member(o, "tenant_id"));
+	tool_print("name", tool_member(o, "name"));
+	tool_print("created_at", tool_member(o, "created_at"));
+	tool_print("state", tenant_state(o));
+	tool_print("rate_limit", tenant_rate(o));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (strcmp(tool_member(o, others[i]), "-") != 0)
+			tool_print(others[i], tool_member(o, others[i]));
+}
+
 int
 tool_tenant_show(struct tool *t, char **args)
 {
@@ -123,15 +139,7 @@ tool_tenant_show(struct tool *t, char **args)
 	(void)rec_op_admin_put(&t->op, REC_OP_TENANT_SHOW, &op);
 	if (tool_submit(t, &reply) == -1 || (o = tool_parse(&reply)) == NULL)
 		return 1;
-	if (t->json)
-		tool_print_json(o);
-	else {
-		tool_print("tenant_id", tool_member(o, "tenant_id"));
-		tool_print("name", tool_member(o, "name"));
-		tool_print("created_at", tool_member(o, "created_at"));
-		tool_print("state", tenant_state(o));
-		tool_print("rate_limit", tenant_rate(o));
-	}
+	tool_tenant_print(t, o);
 	json_object_put(o);
 	return 0;
 }
