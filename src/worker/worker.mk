@@ -25,6 +25,7 @@ worker_sources += \
 	src/worker/http_conn.c \
 	src/worker/http_reply.c \
 	src/worker/http_scan.c src/worker/http_scan.h \
+	src/worker/jwt.c src/worker/jwt.h \
 	src/worker/metrics.c src/worker/metrics.h src/worker/metrics_int.h \
 	src/worker/metrics_json.c src/worker/metrics_text.c \
 	src/worker/reader.c src/worker/reader.h src/worker/reader_int.h \

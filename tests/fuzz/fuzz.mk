@@ -16,6 +16,7 @@ fuzz_ldflags = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 # One line here and two below for each target.
 check_PROGRAMS += \
 	tests/fuzz/fuzz_json \
+	tests/fuzz/fuzz_jwt \
 	tests/fuzz/fuzz_records \
 	tests/fuzz/fuzz_request \
 	tests/fuzz/fuzz_route \
@@ -24,6 +25,8 @@ check_PROGRAMS += \
 
 tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c $(fuzz_main)
 tests_fuzz_fuzz_json_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_jwt_SOURCES = tests/fuzz/fuzz_jwt.c $(fuzz_main)
+tests_fuzz_fuzz_jwt_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_records_SOURCES = tests/fuzz/fuzz_records.c \
 	tests/unit/records_copy.c tests/unit/records_copy.h $(fuzz_main)
 tests_fuzz_fuzz_records_LDFLAGS = $(fuzz_ldflags)
