@@ -117,6 +117,30 @@ test_no_limit(void **state)
 	assert_int_equal(f->calls, 1);
 }
 
+/* For the metrics: in grace he still counts, gone and not told he doesn't. */
+static void
+test_online_are_counted(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(presence_online(f->p), 0);
+	presence_join(f->p, 0);
+	assert_true(presence_attach(f->p, 0, 1, user("ann"), 5));
+	assert_true(presence_attach(f->p, 1, 1, user("ann"), 5));
+	assert_true(presence_attach(f->p, 1, 1, user("bob"), 5));
+	assert_int_equal(presence_online(f->p), 2);
+	presence_drop(f->p, 1, 10);
+	assert_int_equal(presence_online(f->p), 2);
+	presence_due(f->p, 10 + GRACE, 100);
+	assert_int_equal(presence_online(f->p), 1);
+	assert_int_equal(presence_users(f->p), 2);
+	assert_true(presence_attach(f->p, 0, 1, user("bob"), 5));
+	assert_int_equal(presence_online(f->p), 2);
+	presence_drop(f->p, 0, 20);
+	presence_due(f->p, 20 + GRACE, 100);
+	assert_int_equal(presence_online(f->p), 0);
+}
+
 static void
 test_key_is_wanted_while_attached(void **state)
 {
@@ -186,7 +210,8 @@ test_against_a_model(void **state)
 			model[u][slot] += ok;
 			total += ok;
 		} else {
-			int rc = presence_detach(f->p, slot, u % 2, user(name), 0);
+			int rc = presence_detach(f->p, slot, u % 2, user(name),
+			    0);
 
 			assert_int_equal(rc, model[u][slot] > 0 ? 0 : -1);
 			model[u][slot] -= rc == 0;
@@ -215,6 +240,7 @@ main(void)
 		TEST(test_limit_over_all_workers),
 		TEST(test_tenants_and_names_are_apart),
 		TEST(test_no_limit),
+		TEST(test_online_are_counted),
 		TEST(test_key_is_wanted_while_attached),
 		TEST(test_dead_worker_is_subtracted),
 		TEST(test_against_a_model),

@@ -368,6 +368,14 @@ test_full_queue_says_lost_once(void **state)
 		assert_true(link_queued(f->children[0]->link) <=
 		    RELAY_QUEUE_MAX);
 	}
+	relay_measure(&f->m);
+	assert_true(link_queued(f->children[0]->link) > 0);
+	assert_int_equal(page_get(f->m.page, PAGE_SLOT_WORKER0,
+			     GAUGE_BUS_QUEUE_BYTES),
+	    link_queued(f->children[0]->link));
+	assert_int_equal(page_get(f->m.page, PAGE_SLOT_WORKER0 + 1,
+			     GAUGE_BUS_QUEUE_BYTES),
+	    0);
 	/* The other worker never noticed. */
 	assert_int_equal(f->far[1].n, 4000);
 	assert_seen(&f->far[1], 3999, REC_EVENT_MESSAGE, 4000);
@@ -386,6 +394,8 @@ test_full_queue_says_lost_once(void **state)
 			assert_int_equal(slow->values[i],
 			    slow->values[i - 1] + 1);
 	}
+	relay_measure(&f->m);
+	assert_int_equal(page_sum(f->m.page, GAUGE_BUS_QUEUE_BYTES), 0);
 	assert_int_equal(lost, 1);
 	assert_int_equal(confirmed, 1);
 	assert_seen(slow, slow->n - 1, REC_EVENT_MESSAGE, 4000);

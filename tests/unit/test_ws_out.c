@@ -151,6 +151,36 @@ test_drop_keeps_a_frame_partly_written(void **state)
 	ws_out_free(&o);
 }
 
+/* What the end of a connection leaves undelivered. */
+static void
+test_messages_that_wait(void **state)
+{
+	struct sink s = { .room = 4, .chunk = 100 };
+	struct ws_out o = { 0 };
+	size_t wrote;
+
+	(void)state;
+	assert_int_equal(ws_out_messages(&o), 0);
+	for (int i = 0; i < 9; i++) {
+		struct ws_shared *f = ws_shared_new(WS_TEXT, "0123", 4);
+
+		f->message = i % 2 == 0;
+		ws_out_add(&o, f);
+		ws_shared_unref(f);
+	}
+	assert_int_equal(ws_out_messages(&o), 5);
+	/* One half sent is not sent. */
+	assert_int_equal(ws_out_flush(&o, &sink_backend, 0, &s, &wrote), 1);
+	assert_int_equal(ws_out_messages(&o), 5);
+	s.room = 2;
+	assert_int_equal(ws_out_flush(&o, &sink_backend, 0, &s, &wrote), 1);
+	assert_int_equal(ws_out_messages(&o), 4);
+	s.room = 100;
+	assert_int_equal(ws_out_flush(&o, &sink_backend, 0, &s, &wrote), 0);
+	assert_int_equal(ws_out_messages(&o), 0);
+	ws_out_free(&o);
+}
+
 static void
 test_one_frame_many_holders(void **state)
 {
@@ -195,6 +225,7 @@ main(void)
 		cmocka_unit_test(test_order_under_any_chunking),
 		cmocka_unit_test(test_full_socket_keeps_the_rest),
 		cmocka_unit_test(test_drop_keeps_a_frame_partly_written),
+		cmocka_unit_test(test_messages_that_wait),
 		cmocka_unit_test(test_one_frame_many_holders),
 		cmocka_unit_test(test_broken_socket),
 	};
