@@ -47,6 +47,7 @@ EXTRA_DIST += \
 	tests/e2e/test_durable.py \
 	tests/e2e/test_idempotency.py \
 	tests/e2e/test_kill.py \
+	tests/e2e/test_keys.py \
 	tests/e2e/test_limits.py \
 	tests/e2e/test_long.py \
 	tests/e2e/test_lost.py \
@@ -71,6 +72,7 @@ EXTRA_DIST += \
 	tests/e2e/test_slow_many.py \
 	tests/e2e/test_slow_reader.py \
 	tests/e2e/test_start.py \
+	tests/e2e/test_tenants.py \
 	tests/e2e/test_tool.py \
 	tests/e2e/test_trim.py \
 	tests/e2e/test_ws_answers.py \
