@@ -22,7 +22,8 @@ CREATE TABLE ws_token (
 	user		TEXT NOT NULL,
 	api_key		INTEGER NOT NULL,	-- made by it; 0 = none
 	jwt_n		INTEGER NOT NULL,	-- made under this key; 0 = none
-	expires_ms	INTEGER NOT NULL
+	expires_ms	INTEGER NOT NULL,
+	ends_ms		INTEGER NOT NULL	-- what it opens closes then; 0 = never
 ) WITHOUT ROWID;
 CREATE INDEX ws_token_expires ON ws_token (expires_ms);
 CREATE INDEX ws_token_tenant ON ws_token (tenant);

@@ -35,6 +35,7 @@ common_sources += \
 	src/common/records_fields.c src/common/records_fields.h \
 	src/common/records_op.c \
 	src/common/records_tenant.c \
+	src/common/records_token.c \
 	src/common/wire.c src/common/wire.h
 
 # Ids, keys and what all parts say alike.

@@ -6,18 +6,32 @@
 #include <string.h>
 
 #define KEY_PREFIX "sk_"
+#define WS_TOKEN_PREFIX "wst_"
 #define KEY_BODY 43
+
+static void
+key_make(char *out, size_t size, const char *prefix)
+{
+	uint8_t random[32];
+	size_t len = strlen(prefix);
+
+	randombytes_buf(random, sizeof(random));
+	memcpy(out, prefix, len);
+	sodium_bin2base64(out + len, size - len, random, sizeof(random),
+	    sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	sodium_memzero(random, sizeof(random));
+}
 
 void
 key_new(char out[KEY_TEXT_SIZE])
 {
-	uint8_t random[32];
+	key_make(out, KEY_TEXT_SIZE, KEY_PREFIX);
+}
 
-	randombytes_buf(random, sizeof(random));
-	memcpy(out, KEY_PREFIX, 3);
-	sodium_bin2base64(out + 3, KEY_TEXT_SIZE - 3, random, sizeof(random),
-	    sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-	sodium_memzero(random, sizeof(random));
+void
+key_ws_token_new(char out[KEY_WS_TOKEN_SIZE])
+{
+	key_make(out, KEY_WS_TOKEN_SIZE, WS_TOKEN_PREFIX);
 }
 
 static bool
@@ -27,18 +41,33 @@ key_char(char c)
 	    (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
-bool
-key_hash(const char *text, size_t len, uint8_t out[KEY_HASH_SIZE])
+static bool
+key_hash_text(const char *prefix, const char *text, size_t len,
+    uint8_t out[KEY_HASH_SIZE])
 {
-	if (len != 3 + KEY_BODY || memcmp(text, KEY_PREFIX, 3) != 0)
+	size_t start = strlen(prefix);
+
+	if (len != start + KEY_BODY || memcmp(text, prefix, start) != 0)
 		return false;
-	for (size_t i = 3; i < len; i++) {
+	for (size_t i = start; i < len; i++) {
 		if (!key_char(text[i]))
 			return false;
 	}
 	crypto_generichash(out, KEY_HASH_SIZE, (const uint8_t *)text, len, NULL,
 	    0);
 	return true;
+}
+
+bool
+key_hash(const char *text, size_t len, uint8_t out[KEY_HASH_SIZE])
+{
+	return key_hash_text(KEY_PREFIX, text, len, out);
+}
+
+bool
+key_ws_token_hash(const char *text, size_t len, uint8_t out[KEY_HASH_SIZE])
+{
+	return key_hash_text(WS_TOKEN_PREFIX, text, len, out);
 }
 
 bool

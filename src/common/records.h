@@ -76,6 +76,8 @@ enum record_type {
 	REC_OP_ROOM_TRIM,
 	REC_OP_TENANT_UPDATE,
 	REC_OP_TENANT_DELETE,
+	REC_OP_WS_TOKEN_ISSUE,
+	REC_OP_WS_TOKEN_REDEEM,
 	REC_OP_END, /* one more than the last; stays here */
 	/* writer to worker or tool */
 	REC_REPLY = 192
@@ -528,6 +530,36 @@ struct rec_op_key_used {
 int rec_op_key_used_put(struct buf *b, const struct rec_op_key_used *r);
 int rec_op_key_used_get(const struct wire_record *w, struct rec_op_key_used *r);
 
+/*
+ * A token that opens one WebSocket for a user; the requester makes it, only
+ * its hash travels.  What it opens hangs on the credential by which it was
+ * asked for: an API key, or the tenant's JWT key of that batch and the time
+ * when the JWT was to end.
+ */
+#define WS_TOKEN_MS 60000
+struct rec_op_ws_token_issue {
+	struct op_head h;
+	uint8_t hash[KEY_HASH_SIZE];
+	struct str user;
+	uint64_t key;     /* internal id; 0 = by a JWT */
+	uint64_t jwt_n;   /* 0 = by an API key */
+	uint64_t ends_ms; /* Unix; 0 = never */
+};
+int rec_op_ws_token_issue_put(struct buf *b,
+    const struct rec_op_ws_token_issue *r);
+int rec_op_ws_token_issue_get(const struct wire_record *w,
+    struct rec_op_ws_token_issue *r);
+
+/* Takes the token with that hash out of the database. */
+struct rec_op_ws_token_redeem {
+	struct op_head h;
+	uint8_t hash[KEY_HASH_SIZE];
+};
+int rec_op_ws_token_redeem_put(struct buf *b,
+    const struct rec_op_ws_token_redeem *r);
+int rec_op_ws_token_redeem_get(const struct wire_record *w,
+    struct rec_op_ws_token_redeem *r);
+
 /* The head of any operation; -1 when it is none. */
 int rec_op_head_get(const struct wire_record *w, struct op_head *h);
 
@@ -545,6 +577,9 @@ int rec_op_head_get(const struct wire_record *w, struct op_head *h);
  *                 seq = 1 when new_secret was taken
  *   TENANT_DELETE room = tenant's internal id
  *   KEY_ADD       text = JSON {"key_id"}
+ *   WS_TOKEN_ISSUE  ms = when the token ends (Unix)
+ *   WS_TOKEN_REDEEM room = tenant's internal id, text = 'k' or 'j' and the
+ *                 user; seq = the API key (k) or jwt_n (j); ms = ends_ms
  *   admin reads   text = JSON
  */
 struct rec_reply {

@@ -46,6 +46,8 @@ static const struct {
 	OP(REC_OP_ROOM_TRIM) = { store_room_trim, false, false },
 	OP(REC_OP_TENANT_UPDATE) = { store_tenant_update, false, false },
 	OP(REC_OP_TENANT_DELETE) = { store_tenant_delete, false, false },
+	OP(REC_OP_WS_TOKEN_ISSUE) = { store_ws_token_issue, true, false },
+	OP(REC_OP_WS_TOKEN_REDEEM) = { store_ws_token_redeem, true, false },
 #undef OP
 };
 

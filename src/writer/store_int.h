@@ -74,6 +74,10 @@ enum store_sql {
 	SQL_KEY_REVOKE,
 	SQL_KEY_LIST,
 	SQL_KEY_USED,
+	SQL_WS_TOKEN,
+	SQL_WS_TOKEN_INSERT,
+	SQL_WS_TOKEN_DELETE,
+	SQL_WS_TOKEN_SWEEP,
 	SQL_COUNT
 };
 
@@ -134,6 +138,7 @@ struct store {
 	bool remove;        /* closing it removes it */
 	int checkpoint_err; /* of the last checkpoint that failed */
 	bool sweep;         /* there may be something to remove */
+	int64_t tokens_ms;  /* Unix: look for expired tokens then; 0 = none */
 	/* Borrowed; without it nothing can be sealed. */
 	struct secrets *secrets;
 	struct rooms_cache rooms;
@@ -176,7 +181,8 @@ store_op_fn store_send, store_ack, store_message_edit, store_message_delete,
     store_room_create, store_room_update, store_room_delete, store_room_trim,
     store_members_add, store_member_remove, store_tenant_create,
     store_tenant_list, store_tenant_show, store_key_add, store_key_revoke,
-    store_key_list, store_key_used, store_tenant_update, store_tenant_delete;
+    store_key_list, store_key_used, store_tenant_update, store_tenant_delete,
+    store_ws_token_issue, store_ws_token_redeem;
 
 /* Sets the outcome of a refusal; returns 0 for the caller to return. */
 int store_refuse(struct op_ctx *ctx, enum outcome o);
@@ -263,6 +269,14 @@ int store_sweep_room(struct store *s, uint64_t room);
 int store_sweep_below(struct store *s, uint64_t room, uint64_t below);
 /* At the start: is something left?  -1 failed. */
 int store_sweep_start(struct store *s);
+
+/* ---- store_ws_token.c ---- */
+/* At the start, and when a sweep failed: are there any?  -1 failed. */
+int store_ws_tokens_start(struct store *s);
+/* It is time to look for expired ones. */
+bool store_ws_tokens_due(const struct store *s);
+/* Removes some, until then (clock_mono_ns()).  0, -1 failed. */
+int store_ws_tokens_sweep(struct store *s, uint64_t until);
 
 /* ---- store_vfs.c ---- */
 /* The name of the VFS to open the database with; NULL = SQLite's own. */

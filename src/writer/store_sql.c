@@ -142,6 +142,22 @@ static const char *const sql_text[SQL_COUNT] = {
 	[SQL_KEY_USED] = "UPDATE api_key SET last_used_ms = ?3 WHERE id = ?1"
 			 " AND tenant = ?2"
 			 " AND ifnull(last_used_ms, 0) + 60000 <= ?3",
+	/* What is no good: its time is over, its key revoked or changed. */
+	[SQL_WS_TOKEN] =
+	    "SELECT w.tenant, w.user, w.api_key, w.jwt_n, w.expires_ms,"
+	    " w.ends_ms, t.disabled, CASE w.api_key WHEN 0"
+	    " THEN w.jwt_n = t.jwt_n ELSE EXISTS (SELECT 1 FROM api_key k"
+	    " WHERE k.id = w.api_key AND k.revoked_ms IS NULL) END"
+	    " FROM ws_token w JOIN tenant t ON t.id = w.tenant"
+	    " AND t.deleted_ms IS NULL WHERE w.hash = ?1",
+	[SQL_WS_TOKEN_INSERT] =
+	    "INSERT INTO ws_token (hash, tenant, user, api_key, jwt_n,"
+	    " expires_ms, ends_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[SQL_WS_TOKEN_DELETE] = "DELETE FROM ws_token WHERE hash = ?1",
+	[SQL_WS_TOKEN_SWEEP] =
+	    "DELETE FROM ws_token WHERE hash IN"
+	    " (SELECT hash FROM ws_token INDEXED BY ws_token_expires"
+	    " WHERE expires_ms <= ?1 LIMIT ?2)",
 };
 
 static void

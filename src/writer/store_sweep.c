@@ -54,6 +54,8 @@ store_sweep_start(struct store *s)
 		"SELECT count(*) FROM tenant WHERE deleted_ms IS NOT NULL",
 		&tenants) == -1)
 		return -1;
+	if (store_ws_tokens_start(s) == -1)
+		return -1;
 	s->sweep = rooms > 0 || tenants > 0;
 	if (s->sweep)
 		log_info("removal goes on", "rooms=%lld tenants=%lld",
@@ -64,7 +66,7 @@ store_sweep_start(struct store *s)
 bool
 store_sweep_pending(const struct store *s)
 {
-	return s->sweep;
+	return s->sweep || store_ws_tokens_due(s);
 }
 
 /* One chunk by a statement with room, limit and what `below` says.  How many
@@ -206,6 +208,8 @@ sweep_piece(struct store *s)
 	bool whole = false;
 	int rc;
 
+	if (store_ws_tokens_due(s) && store_ws_tokens_sweep(s, until) == -1)
+		return -1;
 	do {
 		if ((rc = sweep_next(s, &room, &whole, &below)) == 0) {
 			if ((rc = sweep_tenant(s, until)) != 1)
@@ -229,9 +233,10 @@ sweep_piece(struct store *s)
 enum store_result
 store_sweep(struct store *s)
 {
+	int64_t tokens_ms = s->tokens_ms;
 	int more;
 
-	if (!s->sweep)
+	if (!store_sweep_pending(s))
 		return STORE_OK;
 	s->err = SQLITE_OK;
 	if (sql_run(s, SQL_BEGIN) == -1)
@@ -247,6 +252,7 @@ store_sweep(struct store *s)
 	return STORE_OK;
 refused:
 	/* What is in memory is of committed batches, and stays right. */
+	s->tokens_ms = tokens_ms;
 	if (!sqlite3_get_autocommit(s->db) && sql_run(s, SQL_ROLLBACK) == -1)
 		log_error("rollback failed", "code=%d", s->err);
 	return STORE_REFUSED;

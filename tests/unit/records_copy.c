@@ -35,6 +35,8 @@ COPY(op_room_trim)
 COPY(op_tenant_create)
 COPY(op_key_used)
 COPY(op_tenant_update)
+COPY(op_ws_token_issue)
+COPY(op_ws_token_redeem)
 COPY(reply)
 
 static int
@@ -258,6 +260,8 @@ static int (*const copies[256])(struct buf *, const struct wire_record *) = {
 	[REC_OP_ROOM_TRIM] = copy_op_room_trim,
 	[REC_OP_TENANT_UPDATE] = copy_op_tenant_update,
 	[REC_OP_TENANT_DELETE] = copy_op_admin,
+	[REC_OP_WS_TOKEN_ISSUE] = copy_op_ws_token_issue,
+	[REC_OP_WS_TOKEN_REDEEM] = copy_op_ws_token_redeem,
 	[REC_REPLY] = copy_reply,
 };
 

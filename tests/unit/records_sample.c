@@ -155,6 +155,15 @@ const struct rec_op_tenant_update sample_tenant_update = { .h = { 1001, 1000,
 	.jwt_secret = { "a secret", 8 },
 	.jwt_public_key = { "0123456789abcdef0123456789abcdef", 32 },
 	.retention_days = 59 };
+const struct rec_op_ws_token_issue sample_issue = { .h = { 1001, 1000, 1002,
+							1003 },
+	.hash = "23456789abcdef0123456789abcdef0",
+	.user = { "alice", 5 },
+	.jwt_n = 60,
+	.ends_ms = 61 };
+const struct rec_op_ws_token_redeem sample_redeem = { .h = { 1001, 1000, 1002,
+							  1003 },
+	.hash = "3456789abcdef0123456789abcdef01" };
 const struct rec_reply sample_reply = { .op = 34,
 	.outcome = OUTCOME_NOT_MEMBER,
 	.room = 35,
@@ -276,6 +285,8 @@ records_sample(struct buf *b)
 	n += rec_op_room_trim_put(b, &sample_trim) == 0;
 	n += rec_op_tenant_update_put(b, &sample_tenant_update) == 0;
 	n += rec_op_admin_put(b, REC_OP_TENANT_DELETE, &sample_admin) == 0;
+	n += rec_op_ws_token_issue_put(b, &sample_issue) == 0;
+	n += rec_op_ws_token_redeem_put(b, &sample_redeem) == 0;
 	n += rec_reply_put(b, &sample_reply) == 0;
 	return n;
 }

@@ -40,6 +40,8 @@ extern const struct rec_op_tenant_create sample_new_tenant;
 extern const struct rec_op_admin sample_admin;
 extern const struct rec_op_key_used sample_key_used;
 extern const struct rec_op_tenant_update sample_tenant_update;
+extern const struct rec_op_ws_token_issue sample_issue;
+extern const struct rec_op_ws_token_redeem sample_redeem;
 extern const struct rec_reply sample_reply;
 
 /* Adds one of each to b; returns how many. */

@@ -68,6 +68,33 @@ test_what_is_no_key(void **state)
 }
 
 static void
+test_ws_tokens(void **state)
+{
+	char a[KEY_WS_TOKEN_SIZE], b[KEY_WS_TOKEN_SIZE];
+	uint8_t ha[KEY_HASH_SIZE], hb[KEY_HASH_SIZE];
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		key_ws_token_new(a);
+		key_ws_token_new(b);
+		assert_int_equal(strlen(a), KEY_WS_TOKEN_SIZE - 1);
+		assert_memory_equal(a, "wst_", 4);
+		assert_true(key_ws_token_hash(a, strlen(a), ha));
+		assert_true(key_ws_token_hash(b, strlen(b), hb));
+		assert_memory_not_equal(ha, hb, KEY_HASH_SIZE);
+		/* Neither is taken for the other. */
+		assert_false(key_hash(a, strlen(a), ha));
+		assert_false(key_hash(a + 1, strlen(a) - 1, ha));
+	}
+	key_new(a);
+	assert_false(key_ws_token_hash(a, strlen(a), ha));
+	assert_false(key_ws_token_hash("wst_" BODY "\0", 47, ha));
+	assert_true(key_ws_token_hash("wst_" BODY "a", 47, ha));
+	assert_false(key_ws_token_hash("wst_" BODY "a", 46, ha));
+	assert_false(key_ws_token_hash("", 0, ha));
+}
+
+static void
 test_equal_secrets(void **state)
 {
 	(void)state;
@@ -127,6 +154,7 @@ main(void)
 		cmocka_unit_test(test_new_keys),
 		cmocka_unit_test(test_hash_is_blake2b),
 		cmocka_unit_test(test_what_is_no_key),
+		cmocka_unit_test(test_ws_tokens),
 		cmocka_unit_test(test_equal_secrets),
 		cmocka_unit_test(test_content_and_meta),
 	};

@@ -15,7 +15,7 @@
 #include "records_copy.h"
 #include "records_sample.h"
 
-#define KINDS 47
+#define KINDS 49
 
 static struct buf buf;
 
@@ -510,6 +510,29 @@ test_admin_op_fields(void **state)
 		SAME_STR(webhook_secret), SAME_STR(new_secret);
 		SAME_STR(jwt_secret), SAME_STR(jwt_public_key);
 		SAME(retention_days);
+		buf_clear(&buf);
+	}
+	{
+		const struct rec_op_ws_token_issue *want = &sample_issue;
+		struct rec_op_ws_token_issue r;
+
+		assert_int_equal(rec_op_ws_token_issue_put(&buf, want), 0);
+		w = only();
+		assert_int_equal(rec_op_ws_token_issue_get(&w, &r), 0);
+		assert_head(&r.h);
+		SAME_STR(user), SAME(key), SAME(jwt_n), SAME(ends_ms);
+		assert_memory_equal(r.hash, want->hash, sizeof(r.hash));
+		buf_clear(&buf);
+	}
+	{
+		const struct rec_op_ws_token_redeem *want = &sample_redeem;
+		struct rec_op_ws_token_redeem r;
+
+		assert_int_equal(rec_op_ws_token_redeem_put(&buf, want), 0);
+		w = only();
+		assert_int_equal(rec_op_ws_token_redeem_get(&w, &r), 0);
+		assert_head(&r.h);
+		assert_memory_equal(r.hash, want->hash, sizeof(r.hash));
 	}
 }
 

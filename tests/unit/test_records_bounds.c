@@ -453,6 +453,32 @@ test_publish_into_a_full_buffer(void **state)
 	}
 }
 
+static void
+test_credentials_of_tokens(void **state)
+{
+	struct rec_op_ws_token_issue issue = sample_issue;
+
+	(void)state;
+	assert_int_equal(taken(rec_op_ws_token_issue_put(&buf, &issue)), 0);
+	issue.key = 1;
+	assert_int_equal(taken(rec_op_ws_token_issue_put(&buf, &issue)), -1);
+	issue.jwt_n = 0;
+	assert_int_equal(taken(rec_op_ws_token_issue_put(&buf, &issue)), -1);
+	issue.ends_ms = 0;
+	assert_int_equal(taken(rec_op_ws_token_issue_put(&buf, &issue)), 0);
+	issue.user = text(128);
+	assert_int_equal(taken(rec_op_ws_token_issue_put(&buf, &issue)), 0);
+	issue.user = text(129);
+	assert_int_equal(taken(rec_op_ws_token_issue_put(&buf, &issue)), -1);
+	issue.user = text(0);
+	assert_int_equal(taken(rec_op_ws_token_issue_put(&buf, &issue)), -1);
+	issue.user = text(1);
+	issue.key = UINT64_MAX;
+	assert_int_equal(taken(rec_op_ws_token_issue_put(&buf, &issue)), -1);
+	issue.key = 0;
+	assert_int_equal(taken(rec_op_ws_token_issue_put(&buf, &issue)), -1);
+}
+
 /* Only events are published, only operations and replies are passed on. */
 static void
 test_nested_types(void **state)
@@ -509,6 +535,7 @@ main(void)
 		TEST(test_numbers_out_of_range),
 		TEST(test_flags),
 		TEST(test_lists_of_users),
+		TEST(test_credentials_of_tokens),
 		TEST(test_interest_keys),
 		TEST(test_publish_keys),
 		TEST(test_publish_of_nothing),
