@@ -232,6 +232,9 @@ pem_key(struct str v, uint8_t out[TENANT_JWT_PUBLIC_SIZE])
 		return false;
 	v.p += begin;
 	v.len -= begin + end;
+	/* A NUL would be ignored like the spaces: strchr() finds it. */
+	if (memchr(v.p, '\0', v.len) != NULL)
+		return false;
 	if (sodium_base642bin(der, sizeof(der), v.p, v.len, " \t\r\n", &n,
 		&stop, sodium_base64_VARIANT_ORIGINAL) != 0 ||
 	    stop != v.p + v.len || n != sizeof(der) ||
