@@ -1,2 +1,16 @@
 # SPDX-License-Identifier: MIT
-dist_doc_DATA = README doc/api.md doc/architecture.md doc/metrics.md
+# openapi.json and asyncapi.json are also embedded in the program, which
+# serves them.
+doc_documents = doc/openapi.json doc/asyncapi.json
+dist_doc_DATA = README doc/api.md doc/architecture.md doc/metrics.md \
+	$(doc_documents)
+
+doc_generated = src/worker/docs.gen.c
+CLEANFILES += $(doc_generated)
+EXTRA_DIST += doc/embed.sh
+
+src/worker/docs.gen.c: $(doc_documents) doc/embed.sh
+	$(AM_V_at)$(MKDIR_P) src/worker
+	$(AM_V_GEN)(cd $(srcdir) && AWK='$(AWK)' $(SHELL) doc/embed.sh \
+	    openapi=doc/openapi.json asyncapi=doc/asyncapi.json) >$@.new && \
+	    mv $@.new $@

@@ -7,6 +7,8 @@ struct http_request;
 
 void api_health(struct http_request *q);
 void api_metrics(struct http_request *q);
+void api_docs_openapi(struct http_request *q);
+void api_docs_asyncapi(struct http_request *q);
 
 void api_tenants_list(struct http_request *q);
 void api_tenants_create(struct http_request *q);

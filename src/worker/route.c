@@ -19,6 +19,10 @@
 static const struct route routes[] = {
 	{ ROUTE_GET, "/health", api_health, ROUTE_OPEN, BODY_MAX, false },
 	{ ROUTE_GET, "/metrics", api_metrics, ROUTE_OPEN, BODY_MAX, false },
+	{ ROUTE_GET, "/openapi.json", api_docs_openapi, ROUTE_OPEN, BODY_MAX,
+	    false },
+	{ ROUTE_GET, "/asyncapi.json", api_docs_asyncapi, ROUTE_OPEN, BODY_MAX,
+	    false },
 	{ ROUTE_GET, "/ws", ws_upgrade, ROUTE_OPEN, BODY_MAX, false },
 	{ ROUTE_GET, "/admin/tenants", api_tenants_list, ROUTE_ADMIN, BODY_MAX,
 	    false },
@@ -299,6 +303,12 @@ route_match_in(const struct route *table, struct route_match *m,
 				m->params[i] = params[i];
 		}
 	}
+}
+
+const struct route *
+route_table(void)
+{
+	return routes;
 }
 
 void

@@ -81,6 +81,9 @@ struct route_match {
 	struct str params[ROUTE_PARAMS_MAX];
 };
 
+/* All routes, up to a NULL pattern; for the test that compares them with
+ * doc/openapi.json. */
+const struct route *route_table(void);
 /* Looks a target up in the table. */
 void route_match(struct route_match *m, const struct route_target *t,
     enum route_method method);

@@ -8,6 +8,7 @@ worker_sources += \
 	src/worker/api_acks.c \
 	src/worker/api_args.c src/worker/api_args.h \
 	src/worker/api_channels.c \
+	src/worker/api_docs.c src/worker/api_docs.h \
 	src/worker/api_health.c \
 	src/worker/api_members.c \
 	src/worker/api_message_change.c \

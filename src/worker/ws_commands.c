@@ -317,6 +317,15 @@ static const struct command_type {
 	{ "ping", false, command_ping },
 };
 
+const char *
+ws_commands_type(size_t i, bool *rated)
+{
+	if (i >= sizeof(command_types) / sizeof(command_types[0]))
+		return NULL;
+	*rated = command_types[i].rated;
+	return command_types[i].type;
+}
+
 static const struct command_type *
 command_find(struct json_object *type)
 {

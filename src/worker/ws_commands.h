@@ -3,6 +3,7 @@
 #ifndef WORKER_WS_COMMANDS_H
 #define WORKER_WS_COMMANDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "../common/outcome.h"
@@ -15,6 +16,9 @@ struct ws_conn;
 
 /* Runs one text message, valid UTF-8: answers, or an error frame. */
 void ws_commands_run(struct ws_conn *c, const char *text, size_t len);
+/* The i-th type of frame that is taken, NULL behind the last; for the test
+ * that compares them with doc/asyncapi.json. */
+const char *ws_commands_type(size_t i, bool *rated);
 /* The connection goes: nobody waits for its operations any more. */
 void ws_commands_cancel(struct ws_conn *c);
 
