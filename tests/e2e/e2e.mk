@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	tests/e2e/check \
 	tests/e2e/checker/__init__.py \
 	tests/e2e/checker/__main__.py \
+	tests/e2e/checker/actor.py \
 	tests/e2e/checker/acts.py \
 	tests/e2e/checker/audit.py \
 	tests/e2e/checker/conn.py \
@@ -15,6 +16,7 @@ EXTRA_DIST += \
 	tests/e2e/checker/faults.py \
 	tests/e2e/checker/frames.py \
 	tests/e2e/checker/log.py \
+	tests/e2e/checker/looks.py \
 	tests/e2e/checker/main.py \
 	tests/e2e/checker/plan.py \
 	tests/e2e/checker/report.py \

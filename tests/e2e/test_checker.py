@@ -7,7 +7,8 @@ import pytest
 from checker import main
 from harness import SLOW
 
-SEEDS = ["1"] if SLOW else ["1", "2"]
+# Between them they have every kind of fault.
+SEEDS = ["8"] if SLOW else ["8", "2"]
 SECONDS = 25 if SLOW else 50
 
 

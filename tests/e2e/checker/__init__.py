@@ -7,7 +7,8 @@
   conn     one connection of it, and what must hold on each
   frames   the form of every server frame
   truth    what clients did, were told and have seen
-  acts     the actions of devices; stewards: those of the backends
+  actor    a device in traffic; acts and looks: what it does and reads
+  stewards what the backends do with rooms and members
   faults   processes killed and started again
   log      the database, read directly when nothing moves
   audit    everything compared with the log

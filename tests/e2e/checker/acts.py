@@ -30,17 +30,32 @@ class Until:
 
 
 async def rest(dev, method, path, body=None, abandon=False, backend=False):
-    """One request as the device's user; unavailable counts as lost, but
-    as one that did nothing."""
+    """One request as the device's user.  There is always an answer, but
+    from a worker that was killed; and no reason to refuse for a time."""
     world, tenant = dev.world, dev.tenant
     headers = tenant.api.headers(None if backend else dev.user)
-    answer = await call(world.port, method, path, headers, body, abandon)
+    since = world.report.step()
+    try:
+        answer = await call(world.port, method, path, headers, body,
+                            abandon)
+    except Lost as e:
+        world.report.expect(
+            abandon or world.faults.excuse(None, since),
+            lambda: f"{method} {path} had no answer ({e}); no worker had "
+            "been killed")
+        raise
     world.report.expect(
-        answer.status != 500,
+        answer.status < 500,
         lambda: f"{method} {path} was answered with {answer}")
-    if answer.status == 503:
-        raise Lost(False, repr(answer))
     return answer
+
+
+def ws_code(conn, answer, what):
+    """The code of an error frame; there is no reason for a temporary
+    one."""
+    conn.expect(not answer["temporary"],
+                lambda: f"{what} was answered with {answer}")
+    return answer["code"]
 
 
 def room_at(dev, x, wanted=lambda room: True):
@@ -105,10 +120,7 @@ async def _send_ws(dev, send):
     answer = await conn.request("send_message", room_id=send.room.id,
                                 **_body(send))
     if answer["type"] == "error":
-        if answer["temporary"]:
-            # internal_error: it is not known whether it was stored.
-            raise Lost(answer["code"] == "internal_error", answer["code"])
-        return answer["code"]
+        return ws_code(conn, answer, f"send of {send}")
     conn.expect(answer["type"] == "message.sent",
                 lambda: f"{send} was answered with {answer}")
     dev.world.truth.told(send, answer, not answer["duplicate"], conn)
@@ -212,8 +224,6 @@ async def act_conflict(dev, a):
                 answer = await dev.conn.request(
                     "send_message", room_id=room.id, **body)
                 code = answer.get("code", "none")
-                if answer.get("temporary"):
-                    raise Lost(True, code)
             else:
                 answer = await rest(
                     dev, "POST", f"/rooms/{room.id}/messages", body)
@@ -368,9 +378,7 @@ async def _ack_ws(dev, room, seq):
     conn = dev.conn
     answer = await conn.request("ack", room_id=room.id, seq=seq)
     if answer["type"] == "error":
-        if answer["temporary"]:
-            raise Lost(True, answer["code"])
-        return answer["code"], None
+        return ws_code(conn, answer, "an ack"), None
     conn.expect(
         answer["type"] == "ack.received" and
         (answer["room_id"], answer["user_id"]) == (room.id, dev.user),
@@ -390,193 +398,5 @@ async def act_typing(dev, a):
             room_id=room.id)
     except Lost:
         return
-    if answer["type"] == "error" and not answer["temporary"]:
+    if answer["type"] == "error":
         refusal_of(dev.world, dev, room, answer["code"], since, "typing")
-
-
-# ---- reading ----
-
-async def act_page(dev, a):
-    """A page of history: dense, rising, and of what was sent."""
-    world = dev.world
-    room = room_at(dev, a.a)
-    if room is None:
-        return
-    first = room.first
-    limit = 1 + int(a.c * 100)
-    at = first - 1 + int(a.b * (room.head - first + 3))
-    back = int(a.c * 1000) % 2
-    head, since = room.head, world.report.tick
-    try:
-        answer = await rest(
-            dev, "GET", f"/rooms/{room.id}/messages?limit={limit}&"
-            + ("before_seq=" if back else "after_seq=") + str(at))
-    except Lost:
-        return
-    if answer.code is not None:
-        refusal_of(world, dev, room, answer.code, since, "GET of a page")
-        return
-    messages = answer.json["messages"]
-    for message in messages:
-        world.truth.shown(room, message)
-    seqs = [m["seq"] for m in messages]
-    if back:
-        top = at - 1 if at <= head else max([head, *seqs])
-        want = list(range(max(first, top - limit + 1), top + 1))
-        more = top - limit >= first
-    else:
-        top = min(max(head, max(seqs, default=0)), at + limit)
-        want = list(range(at + 1, top + 1))
-        more = answer.json["has_more"]
-    world.report.expect(
-        seqs == want and answer.json["has_more"] == more,
-        lambda: f"GET of {room}, {limit} "
-        f"{'before' if back else 'after'} {at}, showed {seqs}, has_more "
-        f"{answer.json['has_more']}; its head was {head}")
-
-
-async def act_rooms(dev, a):
-    """GET /rooms by pages: each of his rooms, with right counts."""
-    world = dev.world
-    before, path = dev.before(), f"/rooms?limit={2 + int(a.a * 20)}"
-    shown, cursor = {}, ""
-    while cursor is not None:
-        try:
-            answer = await rest(
-                dev, "GET", path + (cursor and f"&cursor={cursor}"))
-        except Lost:
-            return
-        world.report.expect(answer.status == 200,
-                            lambda: f"GET /rooms: {answer}")
-        for obj in answer.json["rooms"]:
-            shown[obj["room_id"]] = obj
-        cursor = answer.json["next_cursor"]
-    for room in dev.tenant_rooms():
-        pair = room.pairs.get(dev.user)
-        if room.id in shown:
-            room_row(dev, room, shown[room.id], before)
-        elif pair is not None and room.deleting is None:
-            world.report.expect(
-                not pair.sure("in", before.tick) or
-                room.id not in before.heads,
-                lambda: f"{room} is missing in GET /rooms of {dev.user}")
-
-
-def room_row(dev, room, obj, before):
-    """One room of GET /rooms."""
-    pair, last = room.pair(dev.user), obj["last_message"]
-    room_object = {k: v for k, v in obj.items() if k not in (
-        "last_ack", "unread_count", "last_message")}
-    truth = dev.world.truth
-    truth.room_of_object(room_object)
-    if last is not None:
-        truth.shown(room, last)
-    dev.world.report.expect(
-        obj["unread_count"] == obj["last_seq"] - obj["last_ack"] and
-        before.floors.get(room.id, 0) <= obj["last_ack"] <= pair.hi and
-        obj["last_seq"] >= before.heads.get(room.id, 0) and
-        (last is None or obj["last_seq"] == last["seq"]) and
-        (last is not None or obj["last_seq"] < room.first) and
-        not pair.sure("out", before.tick),
-        lambda: f"GET /rooms of {dev.user} has {obj}; last_ack "
-        f"{pair.lo} to {pair.hi}, head {room.head}, {pair.state}")
-
-
-# ---- the connection ----
-
-async def act_subscribe(dev, a):
-    room = room_at(dev, a.a)
-    if room is None or not dev.online():
-        return
-    at = dev.cur.get(room.id, 0)
-    if a.b < 0.8:
-        after = max(0, at - int(60 * a.b ** 3))
-    elif a.b < 0.9:
-        after = at + int(20 * a.c)
-    else:
-        after = None
-    try:
-        await dev.subscribe(room, after, a.c < 0.6)
-    except Lost:
-        pass
-
-
-async def act_stall(dev, a):
-    """Reads nothing for a while."""
-    conn = dev.conn
-    if conn is None:
-        return
-    dev.world.journal(f"{dev.name} stalls")
-    conn.flowing.clear()
-    await dev.world.sleep(0.5 + 3 * a.a)
-    conn.flowing.set()
-
-
-async def act_drop(dev, a):
-    """Gone without a word, and back soon."""
-    dev.world.journal(f"{dev.name} drops its connection")
-    await dev.hang_up()
-    await dev.world.sleep(0.6 * a.a)
-
-
-async def act_leave_net(dev, a):
-    """Away for a time, perhaps for rounds."""
-    dev.world.journal(f"{dev.name} goes away")
-    await dev.hang_up()
-    dev.away_until = dev.world.traffic_time() + 2 + 12 * a.a
-
-
-async def act_mute(dev, a):
-    """Unsubscribes from a room for a while, on this connection."""
-    room, conn = room_at(dev, a.a), dev.conn
-    feed = conn.feeds.get(room.id) if room is not None else None
-    if feed is None or not dev.online() or not conn.synced or \
-            feed.state != "in" or feed.resets:
-        return
-    try:
-        answer = await conn.request("unsubscribe", room_id=room.id)
-        if answer["type"] == "error":
-            conn.expect(answer["code"] in ("forbidden", "not_found"),
-                        lambda: f"unsubscribe was answered with {answer}")
-            return
-        feed.muted = conn.feeds.get(room.id) is feed
-        await dev.world.sleep(2 * a.b)
-        feed.muted = False
-        await dev.subscribe(room, None, a.c < 0.7)
-    except Lost:
-        pass
-
-
-async def act_ping(dev, a):
-    conn = dev.conn
-    if conn is None or not dev.online():
-        return
-    try:
-        await conn.request("ping")
-    except Lost:
-        pass
-
-
-ALONE = {"subscribe", "mute", "stall", "drop", "leave_net", "ping"}
-TABLE = {name[4:]: f for name, f in list(globals().items())
-         if name.startswith("act_")}
-
-
-async def run(dev):
-    """One device, for as long as there is traffic."""
-    world = dev.world
-    while world.traffic:
-        if dev.away_until > world.traffic_time():
-            await world.sleep(0.1)
-            continue
-        if not await dev.ensure():
-            await world.sleep(PAUSE)
-            continue
-        action = dev.script.next()
-        f = TABLE.get(action.kind)
-        if f is not None and dev.busy < MAY_FLY:
-            if action.kind in ALONE:
-                await f(dev, action)
-            else:
-                world.spawn(dev, f(dev, action))
-        await world.sleep(action.pause)

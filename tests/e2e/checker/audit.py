@@ -10,8 +10,11 @@ import json
 import time
 from datetime import datetime, timezone
 
-from .acts import act_rooms, rest
+from harness import DEADLINE
+
+from .acts import rest
 from .log import Log
+from .looks import act_rooms
 from .plan import Action
 
 
@@ -38,7 +41,7 @@ class Audit:
         await self._still()
         await asyncio.to_thread(self.log.read)
         self._rooms()
-        end = time.monotonic() + self.world.limit
+        end = time.monotonic() + DEADLINE
         for dev in devices:
             while True:
                 said = self._device(dev)
@@ -129,7 +132,8 @@ class Audit:
         for rev, (seq, content) in room.revs.items():
             row = seqs.get(seq)
             self.expect(
-                seq < room.first or row is not None and row.rev >= rev and
+                seq < room.first or
+                row is not None and row.rev >= rev and
                 (row.rev > rev or row.content == content),
                 lambda: f"rev {rev} of {room} was announced; the log has "
                 f"{row}")
@@ -254,6 +258,12 @@ class Audit:
                 feed.name is not None or
                 room.naming > dev.conn.synced_at):
             return f"it knows {room} as {feed.name!r}"
+        ack = logged.members[dev.user]
+        if feed.joined is not None and feed.adds == pair.adds and \
+                not pair.acked and feed.first not in (None, ack + 1):
+            # His last_ack is still the head at which he joined.
+            self.fail(f"{dev.name} joined {room} at {ack}, and got "
+                      f"{feed.first} first", dev.conn)
         for seq, held in dev.held.get(room.id, {}).items():
             if seq < room.first:
                 continue

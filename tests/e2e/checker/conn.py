@@ -10,6 +10,7 @@ import collections
 import itertools
 import json
 import math
+import re
 
 import websockets.exceptions
 
@@ -20,6 +21,12 @@ from .report import Violation
 from .web import Lost
 
 REQUEST = itertools.count(1)
+FILLING = re.compile("xxxxx+|yyyyy+")
+
+
+def shorter(text):
+    """A frame's text without the filling of long contents."""
+    return FILLING.sub(lambda m: m[0][0] + "~", text)[:400]
 
 
 class Feed:
@@ -34,6 +41,8 @@ class Feed:
         self.resets = []        # subscribes not answered yet
         self.name = None        # as said by a frame on this connection
         self.joined = None      # tick of the last room.joined
+        self.adds = 0           # how often he had been added then
+        self.first = None       # seq of the first message since
         self.muted = False      # unsubscribed
 
 
@@ -122,7 +131,7 @@ class Conn(Chat):
 
     def _take(self, data):
         tick = self.report.step()
-        self.recent.append(f"{tick} {str(data)[:400]}")
+        self.recent.append(f"{tick} {shorter(str(data))}")
         try:
             frame = json.loads(data)
         except ValueError:
@@ -249,6 +258,7 @@ class Conn(Chat):
                 feed.lo < seq <= hi + 1,
                 lambda: f"{seq} is the first of {room}; it starts between "
                 f"{feed.lo} and {hi}")
+            feed.first = seq
         feed.pos = seq
 
     @staticmethod
@@ -362,7 +372,9 @@ class Conn(Chat):
                 self.device.on_position(room, seq)
         elif not feed.resets:
             self.expect(
-                feed.pos in (None, seq) and seq >= reset.head,
+                feed.pos in (None, seq) and (
+                    # A live one that goes on is not read again.
+                    seq >= reset.head or reset.after is None),
                 lambda: f"subscribe after {reset.after} in {room} was "
                 f"answered with {seq}; {feed.pos} was sent last, the head "
                 f"was {reset.head}")
@@ -382,7 +394,7 @@ class Conn(Chat):
         fresh = Feed(0, 0 if pair.founder and pair.removes == 0
                      else math.inf)
         fresh.state, fresh.joined = "in", self.report.tick
-        fresh.name = frame["room"]["name"]
+        fresh.name, fresh.adds = frame["room"]["name"], pair.adds
         self.feeds[room.id] = fresh
         self.device.on_joined(room)
 

@@ -37,6 +37,7 @@ class Device:
         self.cur = {}               # room_id -> seq
         self.rev = {}               # room_id -> rev
         self.held = collections.defaultdict(dict)
+        self.lock = asyncio.Lock()  # of connecting
         self.away_until = 0.0       # of the rounds' clock
         self.numbers = 0
         self.busy = 0               # operations under way
@@ -56,16 +57,21 @@ class Device:
 
     async def ensure(self):
         """Connects, if it is not; True when it is."""
-        if self.conn is not None:
-            if not self.conn.reader.done():
-                return True
-            await self.hang_up()
-        mode, x = self.script.connect()
-        return await self.connect(mode, x)
+        async with self.lock:
+            if self.conn is not None:
+                if not self.conn.reader.done():
+                    return True
+                await self._hang_up()
+            mode, x = self.script.connect()
+            return await self._connect(mode, x)
 
     async def hang_up(self):
         """Ends the connection without a word.  What had come before is
         still read, and judged."""
+        async with self.lock:
+            await self._hang_up()
+
+    async def _hang_up(self):
         conn, self.conn = self.conn, None
         if conn is None:
             return
@@ -81,7 +87,7 @@ class Device:
                       {r.id: r.head for r in rooms},
                       {r.id: r.pair(self.user).lo for r in rooms})
 
-    async def connect(self, mode, x):
+    async def _connect(self, mode, x):
         options = {}
         before = self.before()
         plan = self._plan(mode, x)
@@ -242,7 +248,7 @@ class Device:
     async def subscribe(self, room, after, with_rev):
         """Sets the position in a room; after None: goes on."""
         conn = self.conn
-        feed = conn.feeds.get(room.id)
+        feed = conn.feeds.get(room.id) if conn is not None else None
         if feed is None or feed.state != "in" or not conn.synced:
             return
         request_id, future = conn.promise()

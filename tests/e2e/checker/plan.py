@@ -9,7 +9,7 @@ import collections
 import random
 
 Action = collections.namedtuple("Action", "kind a b c pause")
-Fault = collections.namedtuple("Fault", "kind at slot x")
+Fault = collections.namedtuple("Fault", "kind at slot x last")
 RoomPlan = collections.namedtuple("RoomPlan", "key type members")
 TenantPlan = collections.namedtuple("TenantPlan", "name users rooms")
 
@@ -24,9 +24,11 @@ STEWARD = {
     "add": 22, "remove": 16, "leave": 8, "join": 8, "bounce": 6,
     "patch": 8, "moderate": 6, "new_room": 3, "delete_room": 2,
     "peek": 4}
+# How often each comes in one deck of faults.
 FAULTS = {
-    "worker": 8, "writer": 8, "master": 2, "group": 2, "restart": 2,
-    "both": 2, "writer_twice": 2, "pause_worker": 2, "flood": 2}
+    "worker": 2, "writer": 2, "master": 1, "group": 1, "restart": 1,
+    "both": 1, "writer_twice": 1, "pause_worker": 1, "flood": 1,
+    "unheard": 2, "rush": 2, "backlog": 3}
 # How a device connects again.
 CONNECT = {"resume": 10, "resume_norev": 2, "resume_some": 2,
            "resume_odd": 2, "plain": 5}
@@ -68,16 +70,39 @@ class Script:
         return ("plain" if "resume" in self.without else kind), x
 
 
-def faults_of_round(seed, number, workers, without=()):
-    """What dies in this round, in order; `at` is a share of its time."""
-    r = generator(seed, f"faults/{number}")
-    out = []
-    # The first round shows that the rest works without.
-    for _ in range(0 if number == 0 else r.choice((0, 1, 1, 2, 2, 3))):
-        out.append(Fault(pick(r, FAULTS), 0.1 + 0.8 * r.random(),
-                         r.randrange(workers), r.random()))
-    return sorted((f for f in out if f.kind not in without),
-                  key=lambda f: f.at)
+class Faults:
+    """A deck is dealt out, then the next one, so that a short run has
+    most kinds too."""
+
+    def __init__(self, seed, workers, without=()):
+        self.seed = seed
+        self.workers = workers
+        self.without = without
+        self.random = generator(seed, "faults/decks")
+        self.deck = []
+
+    def deal(self):
+        if not self.deck:
+            self.deck = [k for k, n in FAULTS.items() for _ in range(n)]
+            self.random.shuffle(self.deck)
+        return self.deck.pop()
+
+    def of_round(self, number):
+        """Those of one round, in order; `at` is a share of its time.
+        Rounds are asked for in their order.  One that is `last` comes
+        when traffic has ended and all is compared, so that what it takes
+        away is not made up for by what follows."""
+        r = generator(self.seed, f"faults/{number}")
+        # The first round shows that the rest works without.
+        n = 0 if number == 0 else r.choice((0, 1, 1, 1, 2))
+        out = [Fault(self.deal(), 0.1 + 0.8 * r.random(),
+                     r.randrange(self.workers), r.random(), False)
+               for _ in range(n)]
+        out = sorted((f for f in out if f.kind not in self.without),
+                     key=lambda f: f.at)
+        if out and r.random() < 0.8:
+            out[-1] = out[-1]._replace(last=True)
+        return out
 
 
 def trim_of_round(seed, number):

@@ -8,6 +8,9 @@ they live in one event loop.
 import time
 
 
+LAST = 30       # frames of the connection shown with a failure
+
+
 class Violation(AssertionError):
     """Something that the contract says cannot be."""
 
@@ -40,7 +43,7 @@ class Report:
             text = f"after {seconds:.1f} s, tick {self.tick}: {what}"
             if conn is not None:
                 text += f"\n  on {conn}; its last frames:"
-                for line in conn.recent:
+                for line in list(conn.recent)[-LAST:]:
                     text += "\n    " + line
             self.failure = text
             self.note("FAILURE " + text)

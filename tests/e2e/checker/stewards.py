@@ -21,6 +21,7 @@ class Steward:
         self.name = f"steward of {tenant.plan.name}"
         self.busy = 0
         self.made = 0
+        self.renamed = 0
 
     async def run(self):
         world = self.world
@@ -210,7 +211,9 @@ class Steward:
         async with room.lock:
             if room.deleting is not None:
                 return
-            name = f"{room.key} {int(a.b * 1e6)}"
+            # The same name again would change nothing, and be told nobody.
+            self.renamed += 1
+            name = f"{room.key} {int(a.b * 1e6)} {self.renamed}"
             room.names.add(name)
             room.names_ever.add(name)
             room.naming = self.world.report.note(f"{room} to be {name}")

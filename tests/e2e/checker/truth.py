@@ -51,6 +51,7 @@ class Pair:
         self.founder = False
         self.lo = 0             # last_ack is at least this
         self.hi = 0             # and at most this
+        self.acked = False      # since he joined
         self.lock = asyncio.Lock()
 
     def sure(self, state, since):
@@ -167,6 +168,7 @@ class Truth:
             pair.adds += 1
             pair.lo = max(pair.lo, room.head)
             pair.hi = math.inf
+            pair.acked = False
             pair.founder = False
         elif not adding:
             pair.removes += 1
@@ -306,6 +308,7 @@ class Truth:
         """Returns the least that the answer may be."""
         pair = room.pair(user)
         pair.hi = max(pair.hi, seq)
+        pair.acked = True
         return max(pair.lo, min(seq, room.head))
 
     def acked(self, room, user, at_least, cursor, conn=None):

@@ -12,7 +12,7 @@ from chat import Chat
 from client import Tenant as Api
 from harness import DEADLINE, Server
 
-from . import acts, plan
+from . import actor, plan
 from .audit import Audit
 from .device import Device
 from .faults import Faults
@@ -20,7 +20,7 @@ from .report import Report, Violation
 from .stewards import Steward
 from .truth import Truth
 
-ROUND = 5.0         # seconds of traffic
+ROUND = 3.0         # seconds of traffic
 
 
 class Tenant:
@@ -147,23 +147,26 @@ class World:
         self.stopped.clear()
         self.traffic = True
         self.traffic_began = time.monotonic()
-        actors = [asyncio.ensure_future(self.guard(acts.run(d)))
+        actors = [asyncio.ensure_future(self.guard(actor.run(d)))
                   for d in self.devices]
         actors += [asyncio.ensure_future(self.guard(s.run()))
                    for s in self.stewards]
-        await self.guard(self._faults(number))
+        faults = self.faults.plan.of_round(number)
+        await self.guard(self._faults(f for f in faults if not f.last))
         await self.sleep(self.traffic_began + ROUND - time.monotonic())
         self.traffic_done = self.traffic_time()
         self.traffic = False
         self.stopped.set()
         await self.gathered(actors)
         await self.calm()
+        for fault in faults:
+            if fault.last:
+                await self.guard(self.faults.run(fault))
+                await self.calm()
         await self.retention(number)
 
-    async def _faults(self, number):
-        for fault in plan.faults_of_round(
-                self.seed, number, self.options.workers,
-                self.options.without):
+    async def _faults(self, faults):
+        for fault in faults:
             at = self.traffic_began + fault.at * ROUND
             await self.sleep(at - time.monotonic())
             if self.failed.is_set():
