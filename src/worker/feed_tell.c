@@ -18,6 +18,10 @@
 #include "ws_conn.h"
 #include "ws_presence.h"
 
+/* More than one room's head and the end of the frame, a request_id included,
+ * take. */
+#define TELL_HEAD_MAX 4096
+
 struct subscribe {
 	struct subscribe *next;
 	bool has_target;
@@ -104,9 +108,13 @@ feed_tell_deleted(struct ws_conn *c, const char *token)
 	tell_gone(c, "room.deleted", token);
 }
 
+/* A room too many for one frame is left out: it then starts at last_ack, as
+ * every room that a client does not name. */
 static void
 tell_head(struct buf *b, const struct feed *f, bool *first)
 {
+	if (b->len > FEEDER_TEXT_MAX - TELL_HEAD_MAX)
+		return;
 	buf_addf(b, "%s\"room_%s\":{\"seq\":%llu,\"rev\":%llu}",
 	    *first ? "" : ",", f->room->token, (unsigned long long)f->sent,
 	    (unsigned long long)f->rev);
