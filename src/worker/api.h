@@ -39,4 +39,6 @@ void api_messages_delete(struct http_request *q);
 
 void api_acks_post(struct http_request *q);
 
+void api_ws_token_issue(struct http_request *q);
+
 #endif

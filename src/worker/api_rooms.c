@@ -281,6 +281,17 @@ create_fields(struct json_object *o, struct rec_op_room_create *op,
 	return field_json(o, "metadata", &op->metadata, err);
 }
 
+/* The caller is one of them. */
+static bool
+create_names(const struct str *list, uint32_t n, const struct caller *who)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (list[i].len == who->user_len &&
+		    memcmp(list[i].p, who->user, who->user_len) == 0)
+			return true;
+	return false;
+}
+
 /* The founding members into list (one more than API_USERS_MAX). */
 static int
 create_members(struct json_object *o, const struct caller *who,
@@ -308,10 +319,8 @@ create_members(struct json_object *o, const struct caller *who,
 	if (who->backend)
 		return 0;
 	op->creator = caller;
-	for (uint32_t i = 0; i < op->nusers; i++)
-		if (list[i].len == caller.len &&
-		    memcmp(list[i].p, caller.p, caller.len) == 0)
-			return 0;
+	if (create_names(list, op->nusers, who))
+		return 0;
 	list[op->nusers++] = caller;
 	return 0;
 }
@@ -330,6 +339,12 @@ api_rooms_create(struct http_request *q)
 	if (create_fields(o, &op, &err) == -1 ||
 	    create_members(o, who, &op, list, &err) == -1) {
 		api_args_refuse(q, &err);
+		return;
+	}
+	if (op.type == ROOM_DM && !who->by_key &&
+	    !create_names(list, op.nusers, who)) {
+		http_error(q, OUTCOME_FORBIDDEN, "members",
+		    "A user makes a dm with himself as one of its members.");
 		return;
 	}
 	op.list = list;

@@ -15,6 +15,7 @@
 #include "../common/mem.h"
 #include "../common/page.h"
 #include "../common/utf8.h"
+#include "auth_jwt.h"
 #include "reader.h"
 #include "submit.h"
 #include "worker.h"
@@ -38,6 +39,7 @@ struct auth {
 	struct auth_entry *slots;
 	size_t nslots; /* power of two */
 	size_t used;
+	struct auth_jwt *jwt;
 };
 
 struct auth *
@@ -48,6 +50,7 @@ auth_new(struct worker *w)
 	a->w = w;
 	a->nslots = AUTH_SLOTS_MIN;
 	a->slots = mem_alloc(a->nslots * sizeof(*a->slots));
+	a->jwt = auth_jwt_new(w);
 	return a;
 }
 
@@ -56,6 +59,7 @@ auth_free(struct auth *a)
 {
 	if (a == NULL)
 		return;
+	auth_jwt_free(a->jwt);
 	free(a->slots);
 	free(a);
 }
@@ -207,6 +211,13 @@ auth_api_key(struct auth *a, const char *api_key, const char *user_id,
 	return OUTCOME_OK;
 }
 
+enum outcome
+auth_token(struct auth *a, const char *token, struct caller *out,
+    const char **why)
+{
+	return auth_jwt_check(a->jwt, token, out, why);
+}
+
 struct rate_result
 auth_rate(struct auth *a, const struct caller *c)
 {
@@ -228,6 +239,7 @@ enum outcome
 auth_recheck(struct auth *a, struct caller *c)
 {
 	struct reader_tenant t;
+	uint64_t jwt_n = 0;
 	int alive = reader_tenant(a->w->reader, c->tenant, &t);
 
 	if (alive == 0 || (alive == 1 && t.disabled))
@@ -236,6 +248,11 @@ auth_recheck(struct auth *a, struct caller *c)
 		c->rate_limit = tenant_rate(a, &t);
 	if (alive == 1 && c->key != 0)
 		alive = reader_key_alive(a->w->reader, c->key);
+	if (alive == 1 && c->jwt_n != 0) {
+		alive = reader_jwt_n(a->w->reader, c->tenant, &jwt_n);
+		if (alive == 1 && jwt_n != c->jwt_n)
+			alive = 0;
+	}
 	if (alive == -1)
 		return OUTCOME_STORAGE;
 	return alive == 1 ? OUTCOME_OK : OUTCOME_UNAUTHORIZED;
@@ -260,6 +277,7 @@ auth_forget(struct auth *a, uint64_t tenant)
 
 	for (size_t i = 0; i < a->nslots && !hit; i++)
 		hit = a->slots[i].key != 0 && a->slots[i].tenant == tenant;
+	auth_jwt_forget(a->jwt, tenant);
 	/* Dropping one would leave a hole in its probe sequence; changes are
 	 * rare enough to load all keys again. */
 	if (hit)

@@ -23,6 +23,8 @@ struct caller {
 	uint32_t rate_limit; /* a second; 0 = none */
 	bool backend;        /* shown an API key without X-User-Id */
 	bool by_key;         /* shown an API key (with or without) */
+	uint64_t jwt_n;      /* batch of the JWT key; 0 = no JWT was shown */
+	int64_t ends_ms;     /* Unix: the JWT is over; 0 = never */
 	size_t user_len;
 	char user[129]; /* "" for the backend */
 };
@@ -36,12 +38,18 @@ void auth_free(struct auth *a);
  */
 enum outcome auth_api_key(struct auth *a, const char *api_key,
     const char *user_id, struct caller *out, const char **why);
+/*
+ * The same for a user's JWT: OUTCOME_OK, UNAUTHORIZED with a sentence in
+ * *why, TENANT_DISABLED, SECRETS or STORAGE.
+ */
+enum outcome auth_token(struct auth *a, const char *token, struct caller *out,
+    const char **why);
 /* One request or frame of this tenant. */
 struct rate_result auth_rate(struct auth *a, const struct caller *c);
 /*
  * A caller made earlier is still good (a WebSocket's, after an event): OK,
  * with his tenant's rate limit as it now is; UNAUTHORIZED when his key is
- * gone, TENANT_DISABLED also when his tenant is deleted, or STORAGE.
+ * gone or his tenant's JWT key another, TENANT_DISABLED also when his tenant is deleted, or STORAGE.
  */
 enum outcome auth_recheck(struct auth *a, struct caller *c);
 /* X-Master-Key: OK, UNAUTHORIZED or ADMIN_OFF. */

@@ -19,6 +19,7 @@
 #include "../common/mem.h"
 #include "../common/page.h"
 #include "api_args.h"
+#include "cors.h"
 #include "http_int.h"
 #include "worker.h"
 
@@ -158,6 +159,23 @@ request_guard(struct http_request *q)
 	return false;
 }
 
+/* OPTIONS by which a browser asks whether a page may send what follows. */
+static bool
+request_preflight(struct http_request *q)
+{
+	return q->req->type == EVHTTP_REQ_OPTIONS &&
+	    http_header(q, "Origin") != NULL &&
+	    http_header(q, "Access-Control-Request-Method") != NULL;
+}
+
+bool
+http_origin_allowed(const struct http_request *q)
+{
+	return cors_check(q->h->w->config.allowed_origins,
+		   http_header(q, "Origin"),
+		   http_header(q, "Host")) != CORS_OTHER;
+}
+
 static bool
 request_route(struct http_request *q)
 {
@@ -167,6 +185,15 @@ request_route(struct http_request *q)
 	q->route = q->match.route;
 	if (q->route != NULL)
 		return true;
+	if (q->match.allowed != 0 && request_preflight(q)) {
+		q->preflight = http_origin_allowed(q);
+		if (q->preflight)
+			http_reply(q, 204, NULL);
+		else
+			http_error(q, OUTCOME_FORBIDDEN, NULL,
+			    "This Origin is not in ALLOWED_ORIGINS.");
+		return false;
+	}
 	if (q->match.allowed == 0) {
 		http_error(q, OUTCOME_NOT_FOUND, NULL, NULL);
 		return false;
@@ -175,34 +202,6 @@ request_route(struct http_request *q)
 	http_add_header(q, "Allow", allow);
 	http_error(q, OUTCOME_METHOD_NOT_ALLOWED, NULL, NULL);
 	return false;
-}
-
-enum outcome
-http_identify(struct http_request *q, struct caller *who, const char **field,
-    const char **why)
-{
-	const char *key = http_header(q, "X-API-Key");
-	const char *user = http_header(q, "X-User-Id");
-	enum outcome o;
-
-	*field = NULL;
-	if (http_query(q, "api_key") != NULL) {
-		*why = "An API key never travels in a URL: send it in the "
-		       "X-API-Key header, and revoke this one.";
-		return OUTCOME_UNAUTHORIZED;
-	}
-	if (key == NULL) {
-		*why = http_header(q, "Authorization") != NULL ||
-			http_query(q, "token") != NULL ?
-		    "Tokens are not accepted here: send X-API-Key and "
-		    "X-User-Id." :
-		    "Send the tenant's key in the X-API-Key header.";
-		return OUTCOME_UNAUTHORIZED;
-	}
-	o = auth_api_key(q->h->w->auth, key, user, who, why);
-	if (o == OUTCOME_INVALID)
-		*field = "X-User-Id";
-	return o;
 }
 
 static bool
@@ -266,12 +265,13 @@ request_size(struct http_request *q)
 	const char *type = http_header(q, "Content-Type");
 	const char *coding = http_header(q, "Content-Encoding");
 
-	if (q->route->json && type != NULL && !media_type_json(type)) {
+	if (q->route->json != ROUTE_NO_JSON && type != NULL &&
+	    !media_type_json(type)) {
 		http_error(q, OUTCOME_UNSUPPORTED_MEDIA_TYPE, NULL,
 		    "Send the body as application/json in UTF-8.");
 		return false;
 	}
-	if (q->route->json && coding != NULL &&
+	if (q->route->json != ROUTE_NO_JSON && coding != NULL &&
 	    strcasecmp(coding, "identity") != 0) {
 		http_error(q, OUTCOME_UNSUPPORTED_MEDIA_TYPE, NULL,
 		    "Send the body without a Content-Encoding.");
@@ -292,7 +292,11 @@ request_body(struct http_request *q)
 	const char *p = len > 0 ? (char *)evbuffer_pullup(in, -1) : "";
 	struct field_error err;
 
-	if (!q->route->json ||
+	if (len == 0 && q->route->json == ROUTE_JSON_OR_NONE) {
+		p = "{}";
+		len = 2;
+	}
+	if (q->route->json == ROUTE_NO_JSON ||
 	    api_args_parse(q->h->tokener, p, len, &q->json, &err) == 0)
 		return true;
 	http_error(q, OUTCOME_INVALID, err.field, err.message);

@@ -41,12 +41,19 @@ const char *http_header(const struct http_request *q, const char *name);
 /* The parsed JSON body, an object; borrowed. */
 struct json_object *http_json(const struct http_request *q);
 /*
- * Who is calling, by X-API-Key and X-User-Id; for the route that looks
- * itself.  OUTCOME_OK, or a refusal for http_error() with its field and
+ * Who is calling, by X-API-Key and X-User-Id or by Authorization; for the
+ * route that looks itself.  OUTCOME_OK, or a refusal for http_error() with its field and
  * sentence.
  */
 enum outcome http_identify(struct http_request *q, struct caller *who,
     const char **field, const char **why);
+/* The same by a JWT that came elsewhere. */
+enum outcome http_identify_token(struct http_request *q, const char *token,
+    struct caller *who, const char **field, const char **why);
+/* What Authorization: Bearer shows; NULL when it is absent or another. */
+const char *http_bearer(const struct http_request *q);
+/* May a page of the request's Origin, if it names one, ask for this? */
+bool http_origin_allowed(const struct http_request *q);
 /* GET of HTTP/1.1. */
 bool http_is_upgradable(const struct http_request *q);
 /* Memory for the handler while the answer is awaited: size <= 512 bytes,

@@ -107,9 +107,10 @@ struct http_request {
 	const struct route *route;
 	const char *type; /* of the answer's body; NULL = JSON */
 	enum route_method method;
-	bool close;  /* the connection ends with the answer */
-	bool linger; /* and what still comes is thrown away */
-	bool rated;  /* `rate` is set */
+	bool close;     /* the connection ends with the answer */
+	bool linger;    /* and what still comes is thrown away */
+	bool rated;     /* `rate` is set */
+	bool preflight; /* answer what a page may send */
 	struct rate_result rate;
 	struct caller caller;
 	struct json_object *json;

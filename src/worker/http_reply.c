@@ -18,6 +18,7 @@
 #include "../common/json_text.h"
 #include "../common/log.h"
 #include "../common/page.h"
+#include "cors.h"
 #include "http_int.h"
 #include "worker.h"
 
@@ -145,6 +146,25 @@ head_rate(struct http *h, const struct rate_result *r)
 	}
 }
 
+static void
+head_cors(struct http_request *q)
+{
+	const char *origin = http_header(q, "Origin");
+	struct buf *b = &q->h->head;
+	char methods[ROUTE_ALLOW_SIZE];
+	enum cors_verdict v;
+
+	if (origin == NULL)
+		return;
+	v = cors_check(q->h->w->config.allowed_origins, origin,
+	    http_header(q, "Host"));
+	cors_headers(b, v, origin);
+	if (!q->preflight)
+		return;
+	route_allow(methods, q->match.allowed);
+	cors_preflight(b, methods);
+}
+
 /* Whether this answer ends the connection, as evhttp will see it too. */
 static bool
 reply_closes(struct http_request *q)
@@ -259,6 +279,7 @@ reply_finish(struct http_request *q, int status, struct buf *body)
 	head_start(h, status, q->type, body != NULL ? body->len : 0, q->id);
 	if (q->rated)
 		head_rate(h, &q->rate);
+	head_cors(q);
 	buf_add(&h->head, q->extra, q->extra_len);
 	if (closes) {
 		buf_adds(&h->head, "Connection: close\r\n");
@@ -335,7 +356,7 @@ http_error(struct http_request *q, enum outcome o, const char *field,
 		http_add_header(q, "Retry-After", RETRY_AFTER);
 	if (i->status == 401)
 		http_add_header(q, "WWW-Authenticate",
-		    "ApiKey realm=\"chatapi\"");
+		    "ApiKey realm=\"chatapi\", Bearer realm=\"chatapi\"");
 	http_refuse(q, i->status, i->code,
 	    field != NULL || message != NULL ? field : i->field,
 	    message != NULL ? message : i->message);

@@ -46,6 +46,12 @@ static const char *const sql[READER_SQL_LAST] = {
 		       "AND t.deleted_ms IS NULL",
 	[READER_KEY_ALIVE] = "SELECT 1 FROM api_key "
 			     "WHERE id = ?1 AND revoked_ms IS NULL",
+	[READER_JWT] = "SELECT id, disabled, rate_limit, jwt_alg, jwt_key, "
+		       "jwt_n FROM tenant WHERE public_id = ?1 "
+		       "AND deleted_ms IS NULL",
+	[READER_JWT_N] = "SELECT jwt_n FROM tenant WHERE id = ?1 "
+			 "AND deleted_ms IS NULL",
+	[READER_WS_TOKEN] = "SELECT tenant FROM ws_token WHERE hash = ?1",
 	[READER_TENANT] = "SELECT id, public_id, disabled, rate_limit "
 			  "FROM tenant WHERE id = ?1 "
 			  "AND deleted_ms IS NULL",

@@ -19,6 +19,7 @@
 #include "../common/key.h"
 #include "../common/message.h"
 #include "../common/records.h"
+#include "../common/secret.h"
 #include "../common/tenant_text.h"
 
 struct reader;
@@ -53,6 +54,23 @@ int reader_key(struct reader *r, const uint8_t hash[KEY_HASH_SIZE],
 int reader_tenant(struct reader *r, uint64_t id, struct reader_tenant *t);
 /* That key exists and is not revoked. */
 int reader_key_alive(struct reader *r, uint64_t key_id);
+
+/* By the token of its public id: what its users' JWTs are checked with. */
+struct reader_jwt {
+	uint64_t tenant;
+	bool disabled;
+	bool has_rate_limit;
+	uint32_t rate_limit;
+	uint8_t alg;    /* enum tenant_jwt */
+	uint64_t jwt_n; /* batch that last changed the key */
+	size_t key_len;
+	uint8_t key[SECRET_MAX + SECRET_OVERHEAD]; /* as it rests */
+};
+int reader_jwt(struct reader *r, const char *token, struct reader_jwt *out);
+int reader_jwt_n(struct reader *r, uint64_t tenant, uint64_t *n);
+/* A token that opens a WebSocket is there, used up or expired or not. */
+int reader_ws_token(struct reader *r, const uint8_t hash[KEY_HASH_SIZE],
+    uint64_t *tenant);
 
 /* In order of creation, after the tenant with that internal id (0 = from the
  * start).  fn returns false to stop.  *last = internal id of the last row

@@ -67,6 +67,8 @@ static const struct route routes[] = {
 	    BODY_MAX, true },
 	{ ROUTE_DELETE, "/rooms/{}/messages/{}", api_messages_delete,
 	    ROUTE_TENANT, BODY_MAX, false },
+	{ ROUTE_POST, "/ws/token", api_ws_token_issue, ROUTE_TENANT, BODY_MAX,
+	    ROUTE_JSON_OR_NONE },
 	{ ROUTE_POST, "/acks", api_acks_post, ROUTE_USER, BODY_MAX, true },
 	{ 0 },
 };

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "../common/records.h"
 
@@ -33,8 +34,15 @@ enum route_method {
 enum route_identity {
 	ROUTE_OPEN,   /* anybody, or the handler looks itself */
 	ROUTE_ADMIN,  /* X-Master-Key */
-	ROUTE_TENANT, /* X-API-Key, with or without X-User-Id */
-	ROUTE_USER    /* X-API-Key and X-User-Id */
+	ROUTE_TENANT, /* X-API-Key, with or without X-User-Id, or a JWT */
+	ROUTE_USER    /* X-API-Key and X-User-Id, or a JWT */
+};
+
+/* Where the table says false or true. */
+enum route_json {
+	ROUTE_NO_JSON = false,
+	ROUTE_JSON = true, /* the body must be a JSON object */
+	ROUTE_JSON_OR_NONE /* no body is an empty object */
 };
 
 struct route {
@@ -43,7 +51,7 @@ struct route {
 	void (*handler)(struct http_request *q);
 	enum route_identity identity;
 	size_t body_max; /* bytes */
-	bool json;       /* the body must be a JSON object */
+	uint8_t json;    /* enum route_json */
 };
 
 struct route_pair {

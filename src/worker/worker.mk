@@ -20,10 +20,14 @@ worker_sources += \
 	src/worker/api_tenants.c src/worker/api_tenants.h \
 	src/worker/api_tenant_change.c \
 	src/worker/accept.c src/worker/accept.h \
+	src/worker/api_ws_token.c \
 	src/worker/auth.c src/worker/auth.h \
+	src/worker/auth_jwt.c src/worker/auth_jwt.h \
+	src/worker/cors.c src/worker/cors.h \
 	src/worker/guard.c src/worker/guard.h \
 	src/worker/http.c src/worker/http.h src/worker/http_int.h \
 	src/worker/http_conn.c \
+	src/worker/http_identity.c \
 	src/worker/http_reply.c \
 	src/worker/http_scan.c src/worker/http_scan.h \
 	src/worker/jwt.c src/worker/jwt.h \
@@ -33,6 +37,7 @@ worker_sources += \
 	src/worker/reader_messages.c \
 	src/worker/reader_rooms.c \
 	src/worker/reader_tenants.c \
+	src/worker/reader_tokens.c \
 	src/worker/route.c src/worker/route.h \
 	src/worker/ws_upgrade.c src/worker/ws_upgrade.h
 

@@ -65,6 +65,8 @@ ws_conn_start(struct worker *w, int fd, struct buf *early,
 	c->fd = fd;
 	c->state = WS_ATTACHING;
 	c->key = who->key;
+	c->jwt_n = who->jwt_n;
+	c->ends_ms = who->ends_ms;
 	c->rate_limit = who->rate_limit;
 	TAILQ_INIT(&c->feeds);
 	TAILQ_INIT(&c->behind);
@@ -159,9 +161,7 @@ ws_conn_attached(struct worker *w, uint64_t id, bool granted)
 		return;
 	}
 	if (c->refused != 0) {
-		ws_conn_close(c, c->refused,
-		    c->refused == WS_CLOSE_DISABLED ? "tenant disabled" :
-						      "credentials revoked");
+		ws_conn_close(c, c->refused, ws_list_reason(c->refused));
 		return;
 	}
 	conn_welcome(c);

@@ -74,7 +74,9 @@ struct ws_conn {
 	uint32_t closing_s;  /* since when WS_CLOSING */
 	uint32_t later;      /* place among those to be flushed later */
 	uint64_t id;         /* within the worker's incarnation */
-	uint64_t key;        /* API key it was opened with */
+	uint64_t key;        /* API key it was opened with; 0 = a JWT */
+	uint64_t jwt_n;      /* of the JWT key; 0 = an API key */
+	int64_t ends_ms;     /* Unix: its JWT is over; 0 = never */
 	uint64_t list_n;     /* batch that its list of rooms shows */
 	uint64_t list_after; /* relist goes on after this room */
 	uint64_t list_last;  /* list_n of the last complete list */

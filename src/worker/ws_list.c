@@ -42,6 +42,7 @@ struct ws_list {
 	unsigned count;
 	unsigned closing; /* an upper bound, set anew at each tick */
 	uint64_t next_id;
+	int64_t ends_ms; /* Unix: the first JWT is over; 0 = none */
 	struct json_tokener *tokener;
 	char epoch[33];
 	uint8_t scratch[WS_READ_MAX];
@@ -49,6 +50,7 @@ struct ws_list {
 
 static void list_flush(evutil_socket_t fd, short what, void *arg);
 static void list_tick(evutil_socket_t fd, short what, void *arg);
+static void list_ends(struct ws_list *l, const struct ws_conn *c);
 
 struct ws_list *
 ws_list_new(struct worker *w)
@@ -113,6 +115,19 @@ ws_list_scratch(struct ws_list *l)
 	return l->scratch;
 }
 
+const char *
+ws_list_reason(uint16_t code)
+{
+	switch (code) {
+	case WS_CLOSE_DISABLED:
+		return "tenant disabled";
+	case WS_CLOSE_EXPIRED:
+		return "token expired";
+	default:
+		return "credentials revoked";
+	}
+}
+
 uint32_t
 ws_list_now_s(void)
 {
@@ -127,6 +142,7 @@ ws_list_insert(struct ws_list *l, struct ws_conn *c)
 	c->id = l->next_id++;
 	TAILQ_INSERT_TAIL(&l->bucket[c->id % TICK_BUCKETS], c, in_tick);
 	TAILQ_INSERT_TAIL(&l->attaching, c, in_attach);
+	list_ends(l, c);
 	if (l->count++ == 0)
 		event_add(l->tick, &second);
 	page_set(l->w->page, l->w->page_slot, GAUGE_CONNECTIONS, l->count);
@@ -252,6 +268,42 @@ list_check(struct ws_list *l, struct ws_conn *c, uint32_t now)
 	}
 }
 
+/* Its right is gone: with this code, now or once it is attached. */
+static void
+list_refuse(struct ws_conn *c, uint16_t code)
+{
+	if (c->state == WS_ATTACHING)
+		c->refused = code;
+	else
+		ws_conn_close(c, code, ws_list_reason(code));
+}
+
+static void
+list_ends(struct ws_list *l, const struct ws_conn *c)
+{
+	if (c->ends_ms != 0 && (l->ends_ms == 0 || c->ends_ms < l->ends_ms))
+		l->ends_ms = c->ends_ms;
+}
+
+/* Closes those whose JWT is over, and finds out when the next one is. */
+static void
+list_expire(struct ws_list *l, int64_t now)
+{
+	struct ws_conn *c;
+
+	l->ends_ms = 0;
+	for (int i = 0; i < TICK_BUCKETS; i++) {
+		TAILQ_FOREACH(c, &l->bucket[i], in_tick) {
+			if (c->ends_ms == 0 || c->state > WS_OPEN)
+				continue;
+			if (c->ends_ms > now)
+				list_ends(l, c);
+			else
+				list_refuse(c, WS_CLOSE_EXPIRED);
+		}
+	}
+}
+
 static void
 list_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -263,6 +315,8 @@ list_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	l->tick_s++;
 	feeder_tick(l->w->feeder);
+	if (l->ends_ms != 0 && clock_unix_ms() >= l->ends_ms)
+		list_expire(l, clock_unix_ms());
 	TAILQ_FOREACH(c, &l->bucket[l->tick_s % TICK_BUCKETS], in_tick)
 		list_check(l, c, now);
 	if (l->closing == 0)
@@ -330,7 +384,8 @@ list_refusal(const struct ws_list *l, const struct ws_conn *c, uint32_t *rate)
 
 	who.tenant = c->user->tenant;
 	who.key = c->key;
-	who.by_key = true;
+	who.jwt_n = c->jwt_n;
+	who.by_key = c->key != 0;
 	*rate = c->rate_limit;
 	switch (auth_recheck(l->w->auth, &who)) {
 	case OUTCOME_OK:
@@ -348,7 +403,7 @@ list_refusal(const struct ws_list *l, const struct ws_conn *c, uint32_t *rate)
 void
 ws_list_recheck(struct ws_list *l, uint64_t tenant)
 {
-	uint64_t last_tenant = 0, last_key = 0;
+	uint64_t last_tenant = 0, last_key = 0, last_jwt_n = 0;
 	uint32_t rate = 0;
 	uint16_t code = 0;
 	struct ws_conn *c;
@@ -360,21 +415,15 @@ ws_list_recheck(struct ws_list *l, uint64_t tenant)
 				continue;
 			/* Thousands may hang on one key: it is read once. */
 			if (c->user->tenant != last_tenant ||
-			    c->key != last_key)
+			    c->key != last_key || c->jwt_n != last_jwt_n)
 				code = list_refusal(l, c, &rate);
 			last_tenant = c->user->tenant;
 			last_key = c->key;
-			if (code == 0) {
+			last_jwt_n = c->jwt_n;
+			if (code == 0)
 				c->rate_limit = rate;
-				continue;
-			}
-			if (c->state == WS_ATTACHING)
-				c->refused = code;
 			else
-				ws_conn_close(c, code,
-				    code == WS_CLOSE_DISABLED ?
-					"tenant disabled" :
-					"credentials revoked");
+				list_refuse(c, code);
 		}
 	}
 }

@@ -29,6 +29,8 @@ void ws_list_dirty(struct ws_conn *c);
 void ws_list_gone(struct ws_conn *c);
 /* Someone is closing: look every second instead of every five. */
 void ws_list_closing(struct ws_list *l);
+/* What a close frame says when a right has gone. */
+const char *ws_list_reason(uint16_t code);
 /* The loop's time of this turn, monotonic seconds. */
 uint32_t ws_list_now_s(void);
 /* WS_READ_MAX bytes for whoever reads right now. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The opening handshake of a WebSocket: who, from which origin, and whether
- * the request is one.  Runs in a worker; the 101 is written by ws_conn.c.
+ * the request is one.  A token that is good once is redeemed by the writer
+ * first.  Runs in a worker; the 101 is written by ws_conn.c.
  */
 #include "ws_upgrade.h"
 
@@ -10,8 +11,13 @@
 #include <unistd.h>
 
 #include "../common/buf.h"
+#include "../common/key.h"
+#include "api_args.h"
+#include "auth.h"
 #include "guard.h"
 #include "http.h"
+#include "reader.h"
+#include "submit.h"
 #include "worker.h"
 #include "ws_conn.h"
 #include "ws_frame.h"
@@ -20,72 +26,33 @@
 /* What may wait behind the handshake: a resume and its header fit. */
 #define EARLY_MAX ((size_t)1100 * 1024)
 
-/* True when the comma-separated list names the origin (or everything). */
+/* Whether the page, if it is one, may; answers if not. */
 static bool
-origin_listed(const char *list, const char *origin)
+origin_check(struct http_request *q)
 {
-	size_t len = strlen(origin);
-
-	while (*list != '\0') {
-		size_t n;
-
-		list += strspn(list, " \t,");
-		n = strcspn(list, ",");
-		while (n > 0 && (list[n - 1] == ' ' || list[n - 1] == '\t'))
-			n--;
-		if ((n == 1 && *list == '*') ||
-		    (n == len && strncasecmp(list, origin, len) == 0))
-			return true;
-		list += strcspn(list, ",");
-	}
+	if (http_origin_allowed(q))
+		return true;
+	http_error(q, OUTCOME_FORBIDDEN, NULL,
+	    "This Origin is not in ALLOWED_ORIGINS.");
 	return false;
 }
 
-/* The origin of the host that was asked, by either scheme. */
+/* By headers or by a JWT in the URL; answers when it may not. */
 static bool
-origin_own(const char *origin, const char *host)
+who_may(struct http_request *q, const char *token, struct caller *who)
 {
-	const char *p = strstr(origin, "://");
-	size_t len;
+	const char *field = NULL, *why = NULL;
+	enum outcome o;
 
-	if (p == NULL || host == NULL)
-		return false;
-	len = (size_t)(p - origin);
-	if (!(len == 4 && strncasecmp(origin, "http", 4) == 0) &&
-	    !(len == 5 && strncasecmp(origin, "https", 5) == 0))
-		return false;
-	return strcasecmp(p + 3, host) == 0;
-}
-
-/* No Origin: no browser. */
-static bool
-origin_allowed(const struct http_request *q)
-{
-	const char *origin = http_header(q, "Origin");
-	const char *list = http_worker(q)->config.allowed_origins;
-
-	if (origin == NULL)
-		return true;
-	if (list == NULL || *list == '\0')
-		return origin_own(origin, http_header(q, "Host"));
-	return origin_listed(list, origin);
-}
-
-static bool
-who_may(struct http_request *q, struct caller *who)
-{
-	const char *field, *why = NULL;
-	enum outcome o = http_identify(q, who, &field, &why);
-
+	if (token != NULL)
+		o = http_identify_token(q, token, who, &field, &why);
+	else
+		o = http_identify(q, who, &field, &why);
 	if (o == OUTCOME_OK && who->backend) {
 		o = OUTCOME_INVALID;
 		field = "X-User-Id";
 		why = "A connection is a user's: name him in the X-User-Id "
 		      "header.";
-	}
-	if (o == OUTCOME_OK && !origin_allowed(q)) {
-		o = OUTCOME_FORBIDDEN;
-		why = "This Origin is not in ALLOWED_ORIGINS.";
 	}
 	if (o != OUTCOME_OK)
 		http_error(q, o, field, why);
@@ -132,25 +99,20 @@ handshake_check(struct http_request *q)
 	return true;
 }
 
-void
-ws_upgrade(struct http_request *q)
+/* Everything is checked: the connection begins. */
+static void
+upgrade_start(struct http_request *q, const struct caller *who)
 {
 	struct worker *w = http_worker(q);
 	const char *resume = http_query(q, "resume");
 	bool resumes = resume != NULL && strcmp(resume, "1") == 0;
-	struct caller who;
+	const char *sec_key = http_header(q, "Sec-WebSocket-Key");
 	struct buf early;
 	char key[KEY_LEN + 1], peer[64], id[129];
 	int fd;
 
-	if (!who_may(q, &who) || !handshake_check(q))
-		return;
-	if (w->draining) {
-		http_error(q, OUTCOME_BUSY, NULL, NULL);
-		return;
-	}
 	/* The request is gone after the take-over. */
-	strncpy(key, http_header(q, "Sec-WebSocket-Key"), KEY_LEN);
+	strncpy(key, sec_key != NULL ? sec_key : "", KEY_LEN);
 	key[KEY_LEN] = '\0';
 	strncpy(peer, http_peer(q), sizeof(peer) - 1);
 	peer[sizeof(peer) - 1] = '\0';
@@ -159,6 +121,123 @@ ws_upgrade(struct http_request *q)
 	buf_init(&early, EARLY_MAX);
 	fd = http_take_over(q, &early);
 	if (fd != -1)
-		ws_conn_start(w, fd, &early, &who, key, id, peer, resumes);
+		ws_conn_start(w, fd, &early, who, key, id, peer, resumes);
 	buf_free(&early);
+}
+
+/* ---- tokens that are good once ---- */
+
+static void
+token_refuse(struct http_request *q)
+{
+	http_error(q, OUTCOME_UNAUTHORIZED, NULL,
+	    "This token is unknown, used or expired: it opens one WebSocket "
+	    "within 60 s. Get a new one from POST /ws/token.");
+}
+
+/* The caller that a redeemed token stands for; false: malformed. */
+static bool
+token_caller(const struct rec_reply *r, struct caller *who)
+{
+	memset(who, 0, sizeof(*who));
+	if (r->text.len < 2 || r->text.len - 1 > sizeof(who->user) - 1 ||
+	    r->room == 0 || r->seq == 0 || r->ms > INT64_MAX)
+		return false;
+	who->tenant = r->room;
+	if (*r->text.p == 'k')
+		who->key = r->seq;
+	else
+		who->jwt_n = r->seq;
+	who->by_key = who->key != 0;
+	who->ends_ms = (int64_t)r->ms;
+	who->user_len = r->text.len - 1;
+	memcpy(who->user, r->text.p + 1, who->user_len);
+	return true;
+}
+
+static void
+token_redeemed(const struct rec_reply *reply, void *arg)
+{
+	struct http_request *q = arg;
+	struct caller who;
+	enum outcome o;
+
+	if (reply->outcome == OUTCOME_UNAUTHORIZED) {
+		token_refuse(q);
+		return;
+	}
+	if (reply->outcome != OUTCOME_OK) {
+		api_refuse(q, reply->outcome);
+		return;
+	}
+	if (!token_caller(reply, &who)) {
+		http_error(q, OUTCOME_INTERNAL, NULL, NULL);
+		return;
+	}
+	/* An event may have come before this answer: its connection was not
+	 * there yet to be looked at. */
+	o = auth_recheck(http_worker(q)->auth, &who);
+	if (o == OUTCOME_UNAUTHORIZED)
+		token_refuse(q);
+	else if (o != OUTCOME_OK)
+		http_error(q, o, NULL, NULL);
+	else
+		upgrade_start(q, &who);
+}
+
+static void
+token_redeem(struct http_request *q, const char *token)
+{
+	struct worker *w = http_worker(q);
+	struct rec_op_ws_token_redeem op = { 0 };
+	uint64_t tenant;
+	struct buf *b;
+	int rc;
+
+	if (!key_ws_token_hash(token, strlen(token), op.hash)) {
+		token_refuse(q);
+		return;
+	}
+	/* What was never issued, or is gone, costs the writer nothing. */
+	rc = reader_ws_token(w->reader, op.hash, &tenant);
+	if (rc == 0) {
+		token_refuse(q);
+		return;
+	}
+	if (rc == -1) {
+		http_error(q, OUTCOME_STORAGE, NULL, NULL);
+		return;
+	}
+	b = submit_begin(w->submit, &op.h, tenant);
+	rec_op_ws_token_redeem_put(b, &op);
+	api_submitted(q, submit_end(w->submit, token_redeemed, q));
+}
+
+void
+ws_upgrade(struct http_request *q)
+{
+	const char *token = http_query(q, "token");
+	bool once;
+	struct caller who;
+
+	/* What http_identify() refuses in any case. */
+	if (http_query(q, "api_key") != NULL)
+		token = NULL;
+	if (token != NULL &&
+	    (http_header(q, "X-API-Key") != NULL || http_bearer(q) != NULL)) {
+		http_error(q, OUTCOME_UNAUTHORIZED, NULL,
+		    "Show a token in the URL or a credential in the headers, "
+		    "not both.");
+		return;
+	}
+	once = token != NULL && strncmp(token, "wst_", 4) == 0;
+	if ((!once && !who_may(q, token, &who)) || !origin_check(q) ||
+	    !handshake_check(q))
+		return;
+	if (http_worker(q)->draining)
+		http_error(q, OUTCOME_BUSY, NULL, NULL);
+	else if (once)
+		token_redeem(q, token);
+	else
+		upgrade_start(q, &who);
 }

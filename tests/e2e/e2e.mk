@@ -48,6 +48,7 @@ EXTRA_DIST += \
 	tests/e2e/test_dm_race.py \
 	tests/e2e/test_durable.py \
 	tests/e2e/test_idempotency.py \
+	tests/e2e/test_jwt.py \
 	tests/e2e/test_kill.py \
 	tests/e2e/test_keys.py \
 	tests/e2e/test_limits.py \
@@ -81,7 +82,8 @@ EXTRA_DIST += \
 	tests/e2e/test_ws_changes.py \
 	tests/e2e/test_ws_live.py \
 	tests/e2e/test_ws_protocol.py \
-	tests/e2e/test_ws_sync.py
+	tests/e2e/test_ws_sync.py \
+	tests/e2e/tokens.py
 
 CLEANFILES += tests/e2e/e2e.junit.xml tests/e2e/long.junit.xml
 clean-local: clean-e2e-logs
