@@ -69,27 +69,28 @@ store_disk_room(const struct store *s)
 	return blocks * fs.f_frsize >= ROOM_MIN;
 }
 
-/* Writes the file's own bytes over it. */
+/* Writes the file's own first bytes over it. */
 static int
-disk_rewrite(int fd)
+disk_rewrite(int fd, off_t size)
 {
 	char *piece = mem_alloc(PIECE);
-	ssize_t n;
-	off_t at = 0;
+	ssize_t n = 0;
 
-	while ((n = pread(fd, piece, PIECE, at)) > 0) {
-		n = pwrite(fd, piece, (size_t)n, at);
-		if (n <= 0)
+	for (off_t at = 0; at < size; at += n) {
+		n = pread(fd, piece,
+		    size - at < PIECE ? (size_t)(size - at) : PIECE, at);
+		if (n <= 0 || (n = pwrite(fd, piece, (size_t)n, at)) <= 0)
 			break;
-		at += n;
 	}
 	free(piece);
-	return n == 0 ? 0 : -1;
+	/* It may also be shorter. */
+	return n < 0 ? -1 : 0;
 }
 
 int
-store_disk_sync_wal(const struct store *s)
+store_disk_sync_wal(const struct store *s, uint64_t frames)
 {
+	off_t size = (off_t)(WAL_HEAD_SIZE + frames * WAL_FRAME_SIZE);
 	char *path = disk_name(s, "-wal");
 	int fd, rc;
 
@@ -98,7 +99,7 @@ store_disk_sync_wal(const struct store *s)
 	free(path);
 	if (fd == -1)
 		return errno == ENOENT ? 0 : -1;
-	rc = disk_rewrite(fd);
+	rc = disk_rewrite(fd, size);
 	if (rc == 0)
 		rc = fdatasync(fd);
 	(void)close(fd);

@@ -119,6 +119,10 @@ struct tenant_entry {
 };
 #define TENANT_CACHE_SLOTS 1024
 
+/* Of the WAL: a page with its header, and the file's own. */
+#define WAL_FRAME_SIZE (4096 + 24)
+#define WAL_HEAD_SIZE 32
+
 struct receipts;
 
 struct store {
@@ -289,8 +293,6 @@ int store_migrate(struct store *s, char *err, size_t errsize);
 /* ---- checkpoint.c ---- */
 /* Syncs what recovery found, before anybody may see it. */
 int store_checkpoint_start(struct store *s, char *err, size_t errsize);
-/* Makes the wal-index large enough for the next batch; -1 with s->err. */
-int store_index_room(struct store *s);
 /* What can be done about the WAL's length while writes are refused. */
 void store_checkpoint_probe(struct store *s);
 
@@ -301,8 +303,20 @@ int store_disk_create(struct store *s);
 void store_disk_remove(const struct store *s);
 /* Is there room on its disk? */
 bool store_disk_room(const struct store *s);
-/* Brings all of the WAL to the disk, also what an earlier sync failed to.
- * -1 with errno. */
-int store_disk_sync_wal(const struct store *s);
+/* Brings the first frames of the WAL to the disk, also what an earlier sync
+ * failed to.  -1 with errno. */
+int store_disk_sync_wal(const struct store *s, uint64_t frames);
+
+/* ---- store_index.c ---- */
+/*
+ * The wal-index grows at the end of a commit, when its frames are synced
+ * already and can be neither kept nor taken back.  So it grows here, before
+ * a batch, early enough for any usual one; -1 with s->err.
+ */
+int store_index_room(struct store *s);
+/* Frames in the WAL; a very high number when that cannot be told. */
+uint64_t store_index_frames(struct store *s);
+/* The next checkpoint begins at the start of the WAL. */
+void store_index_backfill_again(struct store *s);
 
 #endif

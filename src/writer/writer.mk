@@ -13,6 +13,7 @@ writer_sources = \
 	src/writer/store.h \
 	src/writer/store_change.c \
 	src/writer/store_disk.c \
+	src/writer/store_index.c \
 	src/writer/store_int.h \
 	src/writer/store_key.c \
 	src/writer/store_member.c \
