@@ -116,20 +116,21 @@ async def talk(tenant, truth, rng, rooms, user, slot, stopped):
 
 
 async def load(tenant, truth, rng, rooms, count, disturb=None):
-    """At least `count` more messages by six clients; half-way disturb() is
-    called, and if it says so the clients end there."""
+    """At least `count` more messages by six clients, who go on while
+    disturb(), called half-way, lasts; if it says so they end there."""
     end = len(truth.tried) + count
     half = len(truth.tried) + count // 2
-    ended = False
+    ended, disturbed = False, disturb is None
     clients = [asyncio.ensure_future(talk(
         tenant, truth, random.Random(rng.random()), rooms, user, i % 2,
-        lambda: ended or len(truth.tried) >= end))
+        lambda: ended or (disturbed and len(truth.tried) >= end)))
         for i, user in enumerate(USERS * 2)]
     if disturb is not None:
         while len(truth.tried) < half:
             await asyncio.sleep(0.005)
             assert not any(c.done() for c in clients)
         ended = await asyncio.to_thread(disturb)
+        disturbed = True
     await asyncio.gather(*clients, return_exceptions=ended)
 
 
@@ -145,6 +146,24 @@ async def repeat_unanswered(tenant, truth):
 def kill_writer(server):
     old = server.kill("writer")
     server.wait_respawn("writer", None, old)
+    return False
+
+
+def fail_checkpoint(server, disk):
+    """A checkpoint that a reader has held short, one whose sync of the
+    database fails, and a whole one."""
+    path = os.path.join(server.dir, "chatapi.db")
+
+    def until_written(what):
+        before = os.stat(path).st_mtime_ns
+        until(lambda: os.stat(path).st_mtime_ns != before, what)
+
+    reader = hold_on(server)
+    until_written("there was a checkpoint")
+    reader.close()
+    disk.files, disk.times, disk.sync_error = faults.DB, 1, errno.EIO
+    until(lambda: disk.hits == 1, "a checkpoint failed")
+    until_written("there was another checkpoint")
     return False
 
 
@@ -195,6 +214,7 @@ class Run:
     def __init__(self, start_server, tmp_path, count, seed=SEED,
                  swallow=False, sync_error=False):
         self.seed = seed
+        self.writers = 2 if sync_error else 3
         rng = random.Random(seed)
         journal = str(tmp_path / "journal")
         disk = faults.Disk(str(tmp_path / "disk"), journal=journal)
@@ -210,11 +230,10 @@ class Run:
             rooms.append(tenant.user("ann").make_room(USERS)["room_id"])
             truth.rooms.append((time.monotonic_ns(), rooms[-1]))
 
-        if sync_error:
-            # Of a checkpoint, or of the next writer's first one.
-            disk.files, disk.times, disk.sync_error = faults.DB, 1, errno.EIO
-        asyncio.run(load(tenant, truth, rng, rooms, count,
-                         lambda: kill_writer(server)))
+        asyncio.run(load(
+            tenant, truth, rng, rooms, count,
+            lambda: fail_checkpoint(server, disk) if sync_error else
+            kill_writer(server)))
         asyncio.run(load(
             tenant, truth, rng, rooms, count,
             lambda: (fail_sync(server, disk) if sync_error else True) and
@@ -250,9 +269,12 @@ class Cut:
 
     def __init__(self, run_, at, disk, told, ns, directory):
         self.run = run_
-        self.next_start = next(
-            (i for i, e in enumerate(run_.entries)
-             if i >= at and e.type == powercut.START), len(run_.entries))
+        self.at = at
+        # Of the writer that runs then: its beginning and its end.
+        starts = [i for i, e in enumerate(run_.entries)
+                  if e.type == powercut.START] + [len(run_.entries)]
+        self.life = (max(i for i in starts if i < at or i == 0),
+                     min(i for i in starts if i >= at))
         self.disk = disk
         self.told = told
         self.ns = ns            # what happened before this had happened
@@ -305,7 +327,8 @@ class Cut:
 
     def check_messages(self, stored):
         truth = self.run.truth
-        lost = [n for n in self.known() if truth.sent[n][:2] not in stored]
+        known = self.known()
+        lost = [n for n in known if truth.sent[n][:2] not in stored]
         self.expect(not lost, f"lost: {len(lost)} acknowledged messages")
         least = {}
         for ns, n, to in truth.changes:
@@ -314,15 +337,24 @@ class Cut:
         for n, (room, seq, content, _) in truth.sent.items():
             if (room, seq) in stored:
                 got = state(stored[room, seq], content)
+                # One that nobody had been told of may have been done anew.
                 self.expect(
-                    got is not None and least.get(n, WHOLE) <= got
-                    <= truth.changing.get(n, WHOLE),
+                    n not in known if got is None else
+                    least.get(n, WHOLE) <= got <= truth.changing.get(n, 0),
                     f"lost: change of {n}, which is {got}")
-        # Commits are there or not in the order in which they were made.
-        # Only one that was under way when its writer died may be there and
-        # have been made once more by the next, in another order.
-        told = {n: at for n, at in self.run.first_told.items()
-                if at < self.next_start}
+        self.check_order(stored)
+
+    def check_order(self, stored):
+        """Commits are there or not in the order in which they were made.
+
+        One that was under way when its writer died may be there, too, until
+        the next writer's first commit takes its place, perhaps with others
+        before it."""
+        first_told, truth = self.run.first_told, self.run.truth
+        begin, end = self.life
+        if not any(begin < at < self.at for at in first_told.values()):
+            return
+        told = {n: at for n, at in first_told.items() if at < end}
         last = max((at for n, at in told.items()
                     if truth.sent[n][:2] in stored), default=-1)
         holes = [n for n, at in told.items()
@@ -479,7 +511,7 @@ def check_run(run_):
     assert disk.cached() == run_.files
     # A process that is killed may leave one change unnoted, no more.
     assert len(disk.missed) <= 2, disk.missed
-    assert disk.started == 3 and disk.wal_restarts >= 1
+    assert disk.started == run_.writers and disk.wal_restarts >= 1
     assert disk.db_writes > 100
     told = set()
     for e in run_.entries:
