@@ -27,6 +27,8 @@
 /* How long past its deadline an operation that a writer took may stay
  * unanswered before its client is let go. */
 #define SUBMIT_GRACE_MS 5000
+/* Where a record has its type: see wire.h. */
+#define TYPE_AT 4
 
 struct submit_op {
 	uint64_t op;
@@ -199,6 +201,9 @@ submit_finish(struct submit *s, struct submit_op *op,
 		s->low++;
 	if (op->cb != NULL)
 		op->cb(reply, op->arg);
+	/* It may hold a secret. */
+	if (op->record[TYPE_AT] == REC_OP_TENANT_UPDATE)
+		explicit_bzero(op->record, op->len);
 	free(op);
 }
 
