@@ -126,7 +126,8 @@ class Audit:
                 self._send(room, logged, send)
         for seq, send in room.seen.items():
             self.expect(
-                seq < room.first or seq in seqs and seqs[seq].client == send.cmid,
+                seq < room.first or
+                seq in seqs and seqs[seq].client == send.cmid,
                 lambda: f"{send} was announced; the log has "
                 f"{seqs.get(seq)} there")
         for rev, (seq, content) in room.revs.items():
