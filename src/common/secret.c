@@ -24,6 +24,7 @@
 #include "mem.h"
 
 #define SUFFIX "-secrets"
+#define NEW_SUFFIX ".new"
 #define SEALED_VERSION 1
 #define NONCE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG crypto_aead_xchacha20poly1305_ietf_ABYTES
@@ -166,34 +167,59 @@ key_write(const struct secrets *s, int fd)
 	return fsync(fd);
 }
 
+/* A whole file under another name, on disk; -1 with errno. */
+static int
+key_file_new(const struct secrets *s, const char *name)
+{
+	int fd, rc, saved;
+
+	/* Left behind by a crash; nothing was ever sealed under it. */
+	(void)unlink(name);
+	fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd == -1)
+		return -1;
+	rc = key_write(s, fd);
+	saved = errno;
+	(void)close(fd);
+	errno = saved;
+	return rc;
+}
+
+/* Gives it its name, unless there is such a file: a crash leaves all of it or
+ * nothing. */
+static int
+key_file_name(const struct secrets *s, const char *name)
+{
+	if (link(name, s->path) == -1)
+		return -1;
+	(void)unlink(name);
+	return sync_directory(s->path);
+}
+
 enum secret_result
 secret_make(struct secrets *s, char *err, size_t errsize)
 {
 	enum secret_result result = secret_load(s, err, errsize);
-	int fd, saved;
+	size_t size = strlen(s->path) + sizeof(NEW_SUFFIX);
+	char *name;
 
 	if (result != SECRET_NO_FILE)
 		return result;
-	fd = open(s->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd == -1)
-		goto failed;
+	name = mem_alloc(size);
+	(void)snprintf(name, size, "%s%s", s->path, NEW_SUFFIX);
 	randombytes_buf(s->key, SECRET_KEY_SIZE);
-	if (key_write(s, fd) == -1 || sync_directory(s->path) == -1) {
-		saved = errno;
-		(void)close(fd);
-		/* Nothing is sealed under it yet. */
-		(void)unlink(s->path);
-		errno = saved;
-		goto failed;
+	if (key_file_new(s, name) == -1 || key_file_name(s, name) == -1) {
+		(void)snprintf(err, errsize, "key file %s cannot be made: %s",
+		    s->path, strerror(errno));
+		(void)unlink(name);
+		sodium_memzero(s->key, SECRET_KEY_SIZE);
+		result = SECRET_BAD_FILE;
+	} else {
+		s->loaded = true;
+		result = SECRET_OK;
 	}
-	(void)close(fd);
-	s->loaded = true;
-	return SECRET_OK;
-failed:
-	(void)snprintf(err, errsize, "key file %s cannot be made: %s", s->path,
-	    strerror(errno));
-	sodium_memzero(s->key, SECRET_KEY_SIZE);
-	return SECRET_BAD_FILE;
+	free(name);
+	return result;
 }
 
 static void

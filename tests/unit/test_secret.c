@@ -121,6 +121,28 @@ test_file(void **state)
 	assert_int_equal(st.st_ino, inode);
 }
 
+/* What a crash while it was made has left is in nobody's way. */
+static void
+test_made_anew_after_a_crash(void **state)
+{
+	struct place *p = *state;
+	char name[128];
+	struct stat st;
+	int fd;
+
+	snprintf(name, sizeof(name), "%s.new", p->file);
+	fd = open(name, O_WRONLY | O_CREAT, 0644);
+	assert_int_equal(write(fd, "half", 4), 4);
+	close(fd);
+	assert_int_equal(load(p), SECRET_NO_FILE);
+	assert_int_equal(make(p), SECRET_OK);
+	assert_int_equal(stat(name, &st), -1);
+	assert_int_equal(stat(p->file, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(st.st_size, SECRET_KEY_SIZE);
+	assert_int_equal(st.st_nlink, 1);
+}
+
 /* It is beside the database itself, by whatever name that goes. */
 static void
 test_beside_the_real_file(void **state)
@@ -277,6 +299,7 @@ main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_file),
+		TEST(test_made_anew_after_a_crash),
 		TEST(test_beside_the_real_file),
 		TEST(test_refused_files),
 		TEST(test_seal_and_open),
