@@ -360,8 +360,7 @@ store_apply(struct store *s, uint64_t incarnation, const struct wire_record *op,
 
 	if (op->type < REC_OP_SEND ||
 	    i >= sizeof(store_ops) / sizeof(store_ops[0]) ||
-	    store_ops[i].fn == NULL ||
-	    rec_op_head_get(op, &ctx.head) == -1) {
+	    store_ops[i].fn == NULL || rec_op_head_get(op, &ctx.head) == -1) {
 		(void)store_refuse(&ctx, OUTCOME_INTERNAL);
 		return store_reply(s, &ctx, replies);
 	}
