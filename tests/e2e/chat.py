@@ -13,6 +13,7 @@ import json
 import websockets
 import websockets.exceptions
 
+import contract
 from harness import DEADLINE
 
 REQUEST = itertools.count(1)
@@ -24,6 +25,7 @@ class Chat:
     def __init__(self, ws, slot):
         self.ws = ws
         self.log = []
+        self.seen = contract.Seen()
         self.free = collections.defaultdict(collections.deque)
         self.waiters = []
         self.slot = slot
@@ -66,6 +68,7 @@ class Chat:
             async for data in self.ws:
                 assert isinstance(data, str), "a binary frame came"
                 frame = json.loads(data)
+                self.seen.check(frame)
                 self.log.append(frame)
                 if self.on_frame is not None:
                     self.on_frame(self, frame)

@@ -4,12 +4,14 @@
 Each Rest object is one kept-alive connection.  Nothing is ever sent twice:
 a connection closed without an answer is an error that the test sees.
 """
+import collections
 import http.client
 import itertools
 import json
 import re
 import socket
 
+import contract
 from harness import DEADLINE, MASTER_KEY
 
 NUMBER = itertools.count(1)
@@ -65,6 +67,7 @@ class Rest:
     def __init__(self, server, headers=None, slot=None):
         self.server = server
         self.headers = dict(headers or {})
+        self.asked = collections.deque()
         self.http = http.client.HTTPConnection(
             "127.0.0.1", server.port, timeout=DEADLINE)
         if slot is not None:
@@ -85,10 +88,16 @@ class Rest:
             h["Content-Type"] = "application/json"
         h.update(headers or {})
         h = {k: v for k, v in h.items() if v is not None}
+        self.asked.append((method, path))
         self.http.request(method, path, data, h)
 
     def read(self):
-        return Reply(self.http.getresponse())
+        method, path = self.asked.popleft() if self.asked else (None, None)
+        reply = Reply(self.http.getresponse())
+        if method is not None:
+            contract.check_reply(method, path, reply.status, reply.headers,
+                                 reply.body)
+        return reply
 
     def call(self, *args, **kwargs):
         self.send(*args, **kwargs)

@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
+import contract                                         # noqa: E402
 from chat import Chat                                   # noqa: E402
 from client import Tenant                               # noqa: E402
 from harness import BIN, SLOW, Server, until            # noqa: E402
@@ -28,6 +29,16 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if asyncio.iscoroutinefunction(getattr(item, "function", None)):
             item.fixturenames.append("end_chats")
+
+
+@pytest.fixture(autouse=True)
+def within_contract():
+    """Nothing came during the test that the descriptions do not allow."""
+    contract.take_faults()
+    yield
+    found = contract.take_faults()
+    assert not found, f"{len(found)} outside the contract:\n" + \
+        "\n".join(found[:5])
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ EXTRA_DIST += \
 	tests/e2e/checker/world.py \
 	tests/e2e/client.py \
 	tests/e2e/conftest.py \
+	tests/e2e/contract.py \
 	tests/e2e/control.py \
 	tests/e2e/e2e.sh \
 	tests/e2e/faults.py \
@@ -43,6 +44,7 @@ EXTRA_DIST += \
 	tests/e2e/test_checker.py \
 	tests/e2e/test_big_room.py \
 	tests/e2e/test_clock.py \
+	tests/e2e/test_contract_files.py \
 	tests/e2e/test_demo.py \
 	tests/e2e/test_disk.py \
 	tests/e2e/test_dm_race.py \

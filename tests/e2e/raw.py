@@ -12,6 +12,7 @@ import os
 import struct
 import time
 
+import contract
 from harness import DEADLINE
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -57,6 +58,7 @@ class Raw:
     def __init__(self, server, slot=None, rcvbuf=None, sock=None):
         self.sock = sock or server.connect(slot, rcvbuf)
         self.buf = bytearray()
+        self.seen = contract.Seen()
 
     def close(self):
         self.sock.close()
@@ -134,6 +136,7 @@ class Raw:
                 request += f"{name}: {value}\r\n"
         self.send(request.encode() + b"\r\n" + early)
         answer = self.reply()
+        contract.check_reply("GET", path, *answer)
         if answer[0] == 101:
             accept = base64.b64encode(
                 hashlib.sha1((key + GUID).encode()).digest()).decode()
@@ -163,6 +166,7 @@ class Raw:
             if opcode == TEXT:
                 assert fin
                 got = json.loads(payload.decode("utf-8"))
+                self.seen.check(got)
                 if type_ is None or got["type"] == type_:
                     return got
             else:
