@@ -264,10 +264,6 @@ master_main(struct config *config)
 	    (int)getpid(), config->workers,
 	    log_quote(quoted, sizeof(quoted), config->dsn.path,
 		strlen(config->dsn.path)));
-	if (config->allowed_origins == NULL || *config->allowed_origins == '\0')
-		log_info("ALLOWED_ORIGINS is not set: web pages of the "
-			 "server's own origin only",
-		    NULL);
 	m.started_ms = clock_mono_ms();
 	master_raise_limits();
 	m.base = loop_new();

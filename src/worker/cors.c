@@ -33,7 +33,7 @@ origin_own(const char *origin, const char *host)
 	const char *p = strstr(origin, "://");
 	size_t len;
 
-	if (p == NULL || host == NULL)
+	if (p == NULL || host == NULL || *host == '\0')
 		return false;
 	len = (size_t)(p - origin);
 	if (!(len == 4 && strncasecmp(origin, "http", 4) == 0) &&

@@ -45,6 +45,7 @@ EXTRA_DIST += \
 	tests/e2e/test_big_room.py \
 	tests/e2e/test_clock.py \
 	tests/e2e/test_contract_files.py \
+	tests/e2e/test_cors.py \
 	tests/e2e/test_demo.py \
 	tests/e2e/test_disk.py \
 	tests/e2e/test_dm_race.py \
@@ -85,6 +86,7 @@ EXTRA_DIST += \
 	tests/e2e/test_ws_live.py \
 	tests/e2e/test_ws_protocol.py \
 	tests/e2e/test_ws_sync.py \
+	tests/e2e/test_ws_token.py \
 	tests/e2e/tokens.py
 
 CLEANFILES += tests/e2e/e2e.junit.xml tests/e2e/long.junit.xml
