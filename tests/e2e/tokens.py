@@ -9,13 +9,18 @@ import hmac
 import json
 import time
 
-import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import \
-    Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, \
-    PublicFormat
-
 from client import Rest, operator
+
+try:
+    import jwt
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import \
+        Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, \
+        PublicFormat
+except ImportError as e:
+    raise ImportError("the Python modules jwt and cryptography are missing "
+                      "(Debian packages python3-jwt and "
+                      "python3-cryptography)") from e
 
 LEEWAY = 5
 
