@@ -86,7 +86,8 @@ struct page {
 	uint64_t started_mono_ms;
 	_Atomic uint32_t db_writable; /* set by the writer: 1 = its last
 					 * commit or probe went through; by
-					 * the master: 0 = it cannot start */
+					 * the master: 0 = it cannot start;
+					 * 2: it died not knowing */
 	_Atomic uint32_t retiring;    /* odd while a slot is being folded */
 	struct page_slot slots[PAGE_SLOTS];
 };

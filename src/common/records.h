@@ -28,7 +28,7 @@ struct config;
 enum record_type {
 	/* bus, child to master */
 	REC_HELLO = 1,
-	REC_READY,
+	REC_READY, /* also writer to worker: takes operations */
 	REC_HEARTBEAT,
 	REC_INTEREST,
 	REC_ATTACH,

@@ -43,6 +43,7 @@ struct submit_op {
 struct submit {
 	struct worker *w;
 	struct link *link; /* NULL while there is no writer */
+	bool ready;        /* it has said that it takes operations */
 	struct event *tick;
 	bool ticking;
 	struct buf scratch; /* the record under construction */
@@ -130,7 +131,7 @@ submit_grow(struct submit *s)
 static void
 submit_hand(struct submit *s, struct submit_op *op)
 {
-	if (s->link == NULL)
+	if (!s->ready)
 		return;
 	if (buf_add(link_out(s->link), op->record, op->len) == -1) {
 		/* The queue holds all that may be pending, so this is a
@@ -153,7 +154,7 @@ submit_end(struct submit *s, submit_cb *cb, void *arg)
 		return NULL;
 	/* No writer, and the last one could not write either: it is not
 	 * worth waiting for the next. */
-	if (s->link == NULL && atomic_load(&s->w->page->db_writable) == 0)
+	if (!s->ready && atomic_load(&s->w->page->db_writable) == 0)
 		return NULL;
 	if (s->next - s->low >= s->size) {
 		if (s->size >= SUBMIT_WINDOW_MAX)
@@ -207,6 +208,22 @@ submit_finish(struct submit *s, struct submit_op *op,
 	free(op);
 }
 
+/* The writer takes operations: all that wait, in their order. */
+static int
+submit_ready(struct submit *s, const struct wire_record *rec)
+{
+	if (s->ready || rec_empty_get(rec) == -1)
+		return -1;
+	s->ready = true;
+	for (uint64_t n = s->low; n < s->next; n++) {
+		struct submit_op *op = s->ring[n & (s->size - 1)];
+
+		if (op != NULL)
+			submit_hand(s, op);
+	}
+	return 0;
+}
+
 static int
 submit_record(struct link *l, const struct wire_record *rec, void *arg)
 {
@@ -215,6 +232,8 @@ submit_record(struct link *l, const struct wire_record *rec, void *arg)
 	struct rec_reply reply;
 
 	(void)l;
+	if (rec->type == REC_READY)
+		return submit_ready(s, rec);
 	if (rec->type != REC_REPLY || rec_reply_get(rec, &reply) == -1)
 		return -1;
 	if (reply.op < s->low || reply.op >= s->next)
@@ -233,6 +252,7 @@ submit_closed(struct link *l, int err, void *arg)
 	log_warn("writer gone", "err=%d pending=%u", err, s->pending);
 	link_free(l);
 	s->link = NULL;
+	s->ready = false;
 }
 
 static const struct link_ops submit_ops = {
@@ -246,16 +266,9 @@ submit_set_writer(struct submit *s, int fd, uint64_t incarnation)
 	link_free(s->link);
 	s->link = link_new(s->w->base, fd, 2 * SUBMIT_BYTES_MAX, &submit_ops,
 	    s);
+	s->ready = false;
 	log_debug("writer linked", "writer=%llu pending=%u",
 	    (unsigned long long)incarnation, s->pending);
-	if (s->link == NULL)
-		return;
-	for (uint64_t n = s->low; n < s->next; n++) {
-		struct submit_op *op = s->ring[n & (s->size - 1)];
-
-		if (op != NULL)
-			submit_hand(s, op);
-	}
 }
 
 /* Every second while something is pending: what nobody will answer any

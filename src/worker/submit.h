@@ -44,7 +44,8 @@ void submit_cancel(struct submit_op *op);
 
 /* How many are unanswered. */
 unsigned submit_pending(const struct submit *s);
-/* The master passed a link to a (new) writer: takes fd. */
+/* The master passed a link to a (new) writer: takes fd.  Operations go there
+ * when it says that it is ready. */
 void submit_set_writer(struct submit *s, int fd, uint64_t incarnation);
 
 #endif

@@ -233,6 +233,10 @@ commit_peer(struct commit *c, uint32_t slot, uint64_t incarnation, int fd)
 	link_free(p->link);
 	p->link = link_new(c->base, fd, REPLIES_MAX, &peer_ops, p);
 	link_pause(p->link, c->paused);
+	/* Now the worker hands over what it has: not to a writer that may
+	 * yet fail to start. */
+	(void)rec_empty_put(link_out(p->link), REC_READY);
+	link_push(p->link);
 }
 
 int
@@ -466,7 +470,7 @@ static void
 commit_fatal(struct commit *c)
 {
 	/* The next one probes before it says that it is ready. */
-	atomic_store(&c->page->db_writable, 0);
+	atomic_store(&c->page->db_writable, 2);
 	log_error("commit with unknown outcome, leaving it to the receipts",
 	    NULL);
 	_exit(1);

@@ -102,7 +102,7 @@ writer_configure(struct writer *w, const struct wire_record *rec)
 	(void)store_secrets_check(w->store);
 	w->commit = commit_new(w->base, w->store, w->page, w->bus);
 	/* Usually the writer before this one left it at 1. */
-	if (atomic_load(&w->page->db_writable) == 0)
+	if (atomic_load(&w->page->db_writable) != 1)
 		commit_probe(w->commit);
 	page_set(w->page, PAGE_SLOT_WRITER, GAUGE_WRITER_READY, 1);
 	event_add(w->heartbeat, &heartbeat_every);
