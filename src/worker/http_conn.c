@@ -451,7 +451,8 @@ conn_fail(evutil_socket_t fd, short what, void *arg)
 		http_reply_failed(h,
 		    c->failed_status == 413 &&
 			(!c->scan.chunked ||
-			    c->scan.state == HTTP_SCAN_TOO_LONG));
+			    c->scan.state == HTTP_SCAN_TOO_LONG),
+		    c->scan.origin);
 		http_conn_linger(c, buf_head(&h->head), h->head.len, NULL, 0);
 	}
 }

@@ -153,8 +153,9 @@ void http_conn_adopt(struct http *h);
 void http_conn_close_idle(struct http *h);
 
 /* ---- http_reply.c ---- */
-/* The answer to a request that evhttp refused, as bytes in h->head. */
-void http_reply_failed(struct http *h, bool too_long);
+/* The answer to a request that evhttp refused, as bytes in h->head; origin
+ * as it was sent, "" = none. */
+void http_reply_failed(struct http *h, bool too_long, const char *origin);
 /* An id for a request that came without a sane one. */
 void http_request_id_new(struct http *h, char out[HTTP_REQUEST_ID_MAX + 1]);
 

@@ -393,7 +393,7 @@ http_add_header(struct http_request *q, const char *name, const char *value)
 }
 
 void
-http_reply_failed(struct http *h, bool too_long)
+http_reply_failed(struct http *h, bool too_long, const char *origin)
 {
 	char id[HTTP_REQUEST_ID_MAX + 1];
 	int status = too_long ? 413 : 400;
@@ -411,6 +411,11 @@ http_reply_failed(struct http *h, bool too_long)
 		    id);
 	reply_count(h, status);
 	head_start(h, status, NULL, body.len, id);
+	/* The server's own pages may read it anyway. */
+	if (*origin != '\0')
+		cors_headers(&h->head,
+		    cors_check(h->w->config.allowed_origins, origin, NULL),
+		    origin);
 	buf_adds(&h->head, "Connection: close\r\n\r\n");
 	buf_add(&h->head, buf_head(&body), body.len);
 	buf_free(&body);

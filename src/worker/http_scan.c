@@ -41,11 +41,31 @@ line_length(const struct http_scan *s, const char *name)
 	return v;
 }
 
+/* For an answer to what the HTTP library refuses before we see it. */
+static void
+line_origin(struct http_scan *s, size_t at)
+{
+	size_t end = s->line_len;
+
+	s->origin[0] = '\0';
+	if (s->origins || end > HTTP_SCAN_HEAD)
+		return;
+	s->origins = true;
+	while (at < end && (s->head[at] == ' ' || s->head[at] == '\t'))
+		at++;
+	while (end > at && strchr(" \t\r", s->head[end - 1]) != NULL)
+		end--;
+	if (end - at > HTTP_SCAN_ORIGIN)
+		return;
+	memcpy(s->origin, s->head + at, end - at);
+	s->origin[end - at] = '\0';
+}
+
 /* The end of a header line. */
 static void
 line_end(struct http_scan *s, uint64_t body_max)
 {
-	static const char length[] = "Content-Length:";
+	static const char length[] = "Content-Length:", origin[] = "Origin:";
 	uint64_t v;
 
 	if (s->line_len == 0 || (s->line_len == 1 && s->head[0] == '\r')) {
@@ -59,6 +79,8 @@ line_end(struct http_scan *s, uint64_t body_max)
 	} else if (line_is(s, length)) {
 		v = line_length(s, length);
 		s->length = v > s->length ? v : s->length;
+	} else if (line_is(s, origin)) {
+		line_origin(s, strlen(origin));
 	}
 	s->line_len = 0;
 }

@@ -11,7 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HTTP_SCAN_HEAD 40 /* "Content-Length:", blanks and 20 digits */
+/* "Content-Length:", blanks and 20 digits; "Origin:" and most origins. */
+#define HTTP_SCAN_ORIGIN 120
+#define HTTP_SCAN_HEAD (8 + HTTP_SCAN_ORIGIN)
 
 enum http_scan_state {
 	HTTP_SCAN_HEADERS,
@@ -32,6 +34,9 @@ struct http_scan {
 	uint64_t chunk;            /* size under construction, or bytes left */
 	uint64_t body;             /* of all chunks so far */
 	char head[HTTP_SCAN_HEAD]; /* of the header line */
+	/* "" = none, two, or a long one. */
+	char origin[HTTP_SCAN_ORIGIN + 1];
+	bool origins; /* a line of that name came */
 };
 
 /* A new request begins. */

@@ -143,14 +143,19 @@ def test_answers_can_be_read(listed):
     assert_readable(empty, APP)
 
 
-def test_requests_that_the_guard_refuses(listed):
-    c = Raw(listed)
-    c.send(b"GET /health HTTP/1.1\r\nHost: x\r\nOrigin: " + APP.encode()
-           + b"\r\nX-API-Key: a\r\nX-API-Key: b\r\n\r\n")
-    status, headers, _ = c.reply()
-    assert status == 400
-    assert headers["access-control-allow-origin"] == APP
-    c.close()
+@pytest.mark.parametrize("wrong,status", [
+    (b"X-API-Key: a\r\nX-API-Key: b", 400), (b"Content-Length: x", 400),
+    (b"Content-Length: 2000000", 413), (b"X: " + b"x" * 9000, 400)])
+def test_requests_that_come_to_no_handler(listed, wrong, status):
+    for origin, allowed in ((APP, True), (EVIL, False)):
+        c = Raw(listed)
+        c.send(b"POST /rooms HTTP/1.1\r\nHost: x\r\noRIGIN:  "
+               + origin.encode() + b" \r\n" + wrong + b"\r\n\r\n")
+        got, headers, _ = c.reply()
+        assert got == status
+        assert headers.get("access-control-allow-origin") == \
+            (APP if allowed else None)
+        c.close()
 
 
 def test_origins_that_are_not_listed(listed):

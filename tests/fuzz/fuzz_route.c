@@ -82,6 +82,8 @@ check_scan(const char *s, size_t len)
 	FUZZ_CHECK(cut.state == whole.state && cut.nul == whole.nul);
 	FUZZ_CHECK(cut.chunked == whole.chunked && cut.lost == whole.lost);
 	FUZZ_CHECK(cut.last == whole.last && cut.body == whole.body);
+	FUZZ_CHECK(memchr(whole.origin, '\0', sizeof(whole.origin)) != NULL);
+	FUZZ_CHECK(strcmp(cut.origin, whole.origin) == 0);
 	FUZZ_CHECK(whole.state == HTTP_SCAN_TOO_LONG || whole.body <= 1000);
 }
 

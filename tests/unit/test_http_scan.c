@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "worker/http_scan.h"
@@ -32,6 +33,7 @@ scan(const char *text, size_t len)
 		assert_int_equal(cut.lost, whole.lost);
 		assert_int_equal(cut.last, whole.last);
 		assert_int_equal(cut.body, whole.body);
+		assert_string_equal(cut.origin, whole.origin);
 	}
 	return whole;
 }
@@ -77,6 +79,36 @@ test_announced_length(void **state)
 			      "\r\n\r\n")
 			     .state,
 	    HTTP_SCAN_BODY);
+}
+
+static void
+test_origin(void **state)
+{
+	static char head[400];
+
+	(void)state;
+	assert_string_equal(SCAN("GET / HTTP/1.1\r\nA: b\r\n").origin, "");
+	assert_string_equal(SCAN("GET / HTTP/1.1\r\noRigin: \thttps://a.b:1 "
+				 "\t\r\nOriginal: x\r\nX: y")
+				.origin,
+	    "https://a.b:1");
+	assert_string_equal(SCAN("GET / HTTP/1.1\nOrigin:x\n").origin, "x");
+	assert_string_equal(SCAN("GET / HTTP/1.1\r\nOrigin:\r\n").origin, "");
+	/* Not until its line is whole, and not if there are two. */
+	assert_string_equal(SCAN("GET / HTTP/1.1\r\nOrigin: x").origin, "");
+	assert_string_equal(SCAN("GET / HTTP/1.1\r\nOrigin: x\r\n"
+				 "Origin: x\r\n")
+				.origin,
+	    "");
+	for (size_t n = 1; n < 300; n++) {
+		struct http_scan s;
+		int len = snprintf(head, sizeof(head),
+		    "G / HTTP/1.1\r\nOrigin:%0*d\r\n", (int)n, 0);
+
+		s = scan(head, (size_t)len);
+		assert_int_equal(strlen(s.origin),
+		    n <= HTTP_SCAN_ORIGIN ? n : 0);
+	}
 }
 
 static void
@@ -150,6 +182,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_blank_line),
 		cmocka_unit_test(test_announced_length),
+		cmocka_unit_test(test_origin),
 		cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_chunked),
 		cmocka_unit_test(test_chunks),
