@@ -27,6 +27,7 @@ EXTRA_DIST += \
 	tests/e2e/client.py \
 	tests/e2e/conftest.py \
 	tests/e2e/contract.py \
+	tests/e2e/contract_cases.py \
 	tests/e2e/control.py \
 	tests/e2e/e2e.sh \
 	tests/e2e/faults.py \
@@ -45,6 +46,7 @@ EXTRA_DIST += \
 	tests/e2e/test_big_room.py \
 	tests/e2e/test_clock.py \
 	tests/e2e/test_contract_files.py \
+	tests/e2e/test_contract_table.py \
 	tests/e2e/test_cors.py \
 	tests/e2e/test_demo.py \
 	tests/e2e/test_disk.py \
