@@ -8,6 +8,7 @@ import re
 import signal
 import sqlite3
 import threading
+import time
 
 import pytest
 
@@ -165,6 +166,11 @@ def test_once_whatever_dies(start_server, victim):
     ended = set()
     for i in range(scaled(12, 4)):
         ann.close()
+        # A child that dies young is replaced later and later.
+        grown = time.monotonic() + 0.6
+        while time.monotonic() < grown:
+            statuses = race(server, new_token(ann))
+            assert sorted(statuses) == [101, 401, 401]
         token = new_token(ann)
         slot = None if victim == "writer" else i % 3
         pid = server.pid_of(victim, slot)
