@@ -174,6 +174,7 @@ async def presence(tenant, clock):
     """The clock jumps within each grace of five seconds."""
     room = tenant.user("ann").make_room(["bob", "cyd"])["room_id"]
     ann = await Chat.connect(tenant, "ann", slot=0)
+    await ann.wait("sync.complete")
     for user, moved in (("bob", DAY), ("cyd", -HOUR)):
         chat = await Chat.connect(tenant, user, slot=1)
         await ann.wait("presence.update", user_id=user, status="online")
@@ -193,6 +194,8 @@ async def typing(tenant):
     room = tenant.user("ann").make_room(["bob"])["room_id"]
     ann = await Chat.connect(tenant, "ann", slot=0)
     bob = await Chat.connect(tenant, "bob", slot=1)
+    for chat in (ann, bob):
+        await chat.wait("sync.complete")
     began = time.monotonic()
     await ann.send("typing.start", room_id=room)
     await bob.wait("typing", action="start")

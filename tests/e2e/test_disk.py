@@ -156,6 +156,8 @@ class Talk:
     async def connect(self):
         self.chats = [await Chat.connect(self.tenant, u, slot=i)
                       for i, u in enumerate(("ann", "bob"))]
+        for c in self.chats:
+            await c.wait("sync.complete")
 
     async def until_refused(self):
         """Sends until it does not fit any more."""
