@@ -207,7 +207,14 @@ class Faults:
 
     async def _backlog(self, fault):
         """The writer dies some milliseconds into work that waited for it,
-        so perhaps between its commit and its answers."""
+        so perhaps between its commit and its answers; more than once."""
+        for i in range(1 if self.world.slow else 3):
+            await self._die_over_backlog(fault, (fault.x + i * 0.37) % 1)
+            await self.settled()
+            # Sooner it would be started again with a delay.
+            await asyncio.sleep(0.6)
+
+    async def _die_over_backlog(self, fault, x):
         room, senders = self._flooded(fault.slot)
         if room is None:
             return
@@ -216,12 +223,12 @@ class Faults:
         try:
             ops = await self._pour(room, senders,
                                    30 if self.world.slow else 150, 0.02)
-            self._all_send(fault.x)
+            self._all_send(x)
             await asyncio.sleep(0.15)
         finally:
             self._kill("writer", sig=signal.SIGCONT)
         # Not by the loop's clock, which is busy with the answers.
-        time.sleep((0.06 if self.world.slow else 0.02) * fault.x)
+        time.sleep((0.06 if self.world.slow else 0.02) * x)
         self._kill("writer")
         await asyncio.wait(ops)
 

@@ -16,7 +16,7 @@ TenantPlan = collections.namedtuple("TenantPlan", "name users rooms")
 # What a device does, and how often in comparison.
 DEVICE = {
     "send": 40, "burst": 2, "race": 4, "abandon": 3, "conflict": 2,
-    "again": 3, "edit": 9, "delete": 3, "foreign": 1, "ack": 14,
+    "again": 3, "edit": 9, "spree": 1, "delete": 3, "foreign": 1, "ack": 14,
     "typing": 4, "page": 3, "rooms": 2, "subscribe": 4, "mute": 2, "ping": 1,
     "drop": 4, "leave_net": 1, "stall": 2}
 # What a tenant's backend does with rooms and members.
