@@ -47,10 +47,13 @@ class Audit:
                 said = self._device(dev)
                 if said is None:
                     break
-                if time.monotonic() > end or dev.conn.reader.done():
+                if time.monotonic() > end:
                     self.fail(f"{dev.name} did not converge: {said}",
                               dev.conn)
                 await asyncio.sleep(0.02)
+                # It may have been read to its end only now.
+                if dev.conn.reader.done():
+                    await self.world.connected(dev)
 
     async def _still(self):
         """Nothing has been committed for a while: a request whose answer

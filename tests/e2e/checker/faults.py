@@ -25,6 +25,7 @@ class Faults:
         self.server = world.server
         self.killed = []        # [tick, slot (None: all), tick of its end]
         self.expected = {}      # name -> pid, when nothing goes on
+        self.dying = set()      # pids killed, perhaps not dead yet
         self.plan = Plan(world.seed, world.options.workers,
                          world.options.without)
 
@@ -59,7 +60,7 @@ class Faults:
         end = asyncio.get_running_loop().time() + 2 * DEADLINE
         while True:
             now = await asyncio.to_thread(whole)
-            if now:
+            if now and not self.dying & set(now.values()):
                 break
             self.world.report.expect(
                 asyncio.get_running_loop().time() < end,
@@ -67,6 +68,7 @@ class Faults:
                 + self.server.log_tail(30))
             await asyncio.sleep(0.01)
         self.expected = now
+        self.dying.clear()
 
     def check(self):
         """Nothing has ended that was not killed here."""
@@ -105,6 +107,8 @@ class Faults:
         if pid is not None:
             try:
                 os.kill(pid, sig)
+                if sig == signal.SIGKILL:
+                    self.dying.add(pid)
             except ProcessLookupError:
                 pass
         return pid
