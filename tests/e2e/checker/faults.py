@@ -18,6 +18,8 @@ from .plan import Action
 from .plan import Faults as Plan
 from .web import Lost
 
+POUR = 4.0          # seconds that a flood takes at most
+
 
 class Faults:
     def __init__(self, world):
@@ -170,8 +172,10 @@ class Faults:
         await asyncio.wait(ops)
 
     async def _pour(self, room, senders, count, patience=0.5):
-        """Large messages; returns the tasks, of which some may go on."""
-        ops = []
+        """Large messages; returns the tasks, of which some may go on.
+        It must not take long: one that stands still for 10 s is killed by
+        the master."""
+        ops, end = [], time.monotonic() + POUR
         for i in range(count):
             dev = senders[i % len(senders)]
             ops.append(asyncio.ensure_future(self.world.guard(
@@ -179,6 +183,8 @@ class Faults:
                     dev, room, 0.5, size=15000), True))))
             if i % 32 == 31:
                 await asyncio.wait(ops[-32:], timeout=patience)
+                if time.monotonic() > end:
+                    break
         return ops
 
     async def _unheard(self, fault):
