@@ -54,6 +54,9 @@ class Audit:
                 # It may have been read to its end only now.
                 if dev.conn.reader.done():
                     await self.world.connected(dev)
+        for room in self.truth.rooms.values():
+            for pair in room.pairs.values():
+                pair.calm = (pair.adds, pair.removes)
 
     async def _still(self):
         """Nothing has been committed for a while: a request whose answer
@@ -264,8 +267,11 @@ class Audit:
             return f"it knows {room} as {feed.name!r}"
         ack = logged.members[dev.user]
         if feed.joined is not None and feed.adds == pair.adds and \
+                pair.adds == pair.calm[0] + 1 and \
+                pair.removes <= pair.calm[1] + 1 and \
                 not pair.acked and feed.first not in (None, ack + 1):
-            # His last_ack is still the head at which he joined.
+            # He joined once since the last calm, and his last_ack is still
+            # the head at which he did.
             self.fail(f"{dev.name} joined {room} at {ack}, and got "
                       f"{feed.first} first", dev.conn)
         for seq, held in dev.held.get(room.id, {}).items():

@@ -46,6 +46,7 @@ class Pair:
         self.tick = 0           # of the last thing that happened
         self.adds = 0           # begun ever
         self.removes = 0
+        self.calm = (0, 0)      # both at the last calm
         self.removed = None     # when the last removal was answered
         self.added = None       # when the last adding was answered
         self.founder = False
