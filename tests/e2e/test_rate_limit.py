@@ -60,6 +60,31 @@ def test_counted_over_all_workers(limited):
         r.error(429, "rate_limit_exceeded")
 
 
+def test_exact_over_four_workers(start_server):
+    """Offered more than allowed on every worker, a tenant gets its burst
+    and its rate, within 5 %."""
+    limit = 200
+    server = start_server(workers=4, env={"DEFAULT_RATE_LIMIT": str(limit)})
+    tenant = Tenant(server)
+    clients = [tenant.user("ann", slot=i % 4) for i in range(12)]
+    passed, per_worker = 0, [0] * 4
+    began = time.monotonic()
+    while True:
+        replies, _ = burst(clients, 1, lambda c: c.send("GET", "/rooms"))
+        for i, r in enumerate(replies):
+            assert r.status in (200, 429), r
+            passed += r.status == 200
+            per_worker[i % 4] += r.status == 200
+        took = time.monotonic() - began
+        # Nothing is left over: what was allowed has been taken.
+        if took > 2 and replies[-1].status == 429:
+            break
+        assert took < DEADLINE, "there was never too much"
+    allowed = limit + took * limit
+    assert 0.95 * allowed <= passed <= 1.05 * allowed, (passed, allowed)
+    assert all(per_worker), per_worker
+
+
 def test_headers(limited):
     tenant = Tenant(limited)
     ann = tenant.user("ann")
