@@ -31,7 +31,7 @@ main(int argc, char **argv)
 	if (config_load(&c, argc, argv, &action, &first, err, sizeof(err)))
 		return fprintf(stderr, "chatapi: %s\n", err), 2;
 	if (action == CONFIG_RUN)
-		return master_main(&c);
+		return master_main(&c, PKGLIBEXECDIR);
 	if (action == CONFIG_TOOL)
 		return tool_main(&c, argc - first, argv + first);
 	config_free(&c);

@@ -27,6 +27,7 @@ common_sources += \
 	src/common/link.c src/common/link.h src/common/link_int.h \
 	src/common/link_read.c \
 	src/common/link_write.c \
+	src/common/submit.c src/common/submit.h \
 	src/common/unix_sock.c src/common/unix_sock.h \
 	src/common/page.c src/common/page.h \
 	src/common/records.h \

@@ -11,11 +11,12 @@
 #include <stdint.h>
 
 #define PAGE_MAGIC UINT32_C(0x63686170)
-#define PAGE_LAYOUT 2       /* raised with every change of this file */
+#define PAGE_LAYOUT 3       /* raised with every change of this file */
 #define PAGE_SLOTS 80       /* processes alive at once */
 #define PAGE_SLOT_RETIRED 0 /* what dead children had counted */
 #define PAGE_SLOT_MASTER 1
 #define PAGE_SLOT_WRITER 2
+#define PAGE_SLOT_COURIER 3
 #define PAGE_SLOT_WORKER0 8 /* + the worker's slot */
 #define PAGE_TENANTS_MAX (UINT64_C(1) << 24)
 #define PAGE_BUCKETS 20
@@ -45,6 +46,7 @@ enum page_counter {
 	COUNTER_BUS_LOST,           /* master, writer: queues dropped */
 	COUNTER_RESTARTS_WORKER,    /* master: children respawned */
 	COUNTER_RESTARTS_WRITER,    /* master */
+	COUNTER_RESTARTS_COURIER,   /* master */
 	PAGE_GAUGE0 = 48,
 	GAUGE_CONNECTIONS = PAGE_GAUGE0, /* worker: open WebSockets */
 	GAUGE_CONNECTIONS_BEHIND,        /* worker: with a feed behind */

@@ -91,7 +91,7 @@ struct str {
 
 /* ---- bus ---- */
 
-enum role { ROLE_MASTER, ROLE_WRITER, ROLE_WORKER };
+enum role { ROLE_MASTER, ROLE_WRITER, ROLE_WORKER, ROLE_COURIER };
 
 struct rec_hello {
 	uint8_t role;
@@ -118,9 +118,11 @@ struct rec_config {
 int rec_config_put(struct buf *b, const struct rec_config *r);
 int rec_config_get(const struct wire_record *w, struct rec_config *r);
 
-/* The link to a peer; the socket comes along.  To a worker: the (new)
- * writer, slot 0.  To the writer: the worker in `slot`. */
+/* The link to a peer; the socket comes along.  To a worker or the courier:
+ * the (new) writer, slot 0.  To the writer: the worker in `slot`, or the
+ * courier. */
 struct rec_peer {
+	uint8_t role; /* of the peer */
 	uint32_t slot;
 	uint64_t incarnation; /* of the peer */
 };

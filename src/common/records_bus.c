@@ -34,7 +34,7 @@ rec_hello_get(const struct wire_record *w, struct rec_hello *r)
 	if (!field_open(w, REC_HELLO, &rd))
 		return -1;
 	r->role = wire_get_u8(&rd);
-	if (r->role > ROLE_WORKER)
+	if (r->role > ROLE_COURIER)
 		rd.bad = true;
 	r->slot = field_get_slot(&rd);
 	r->pid = wire_get_u32(&rd);
@@ -101,6 +101,7 @@ rec_peer_put(struct buf *b, const struct rec_peer *r)
 {
 	size_t at = wire_begin(b, REC_PEER);
 
+	wire_put_u8(b, r->role);
 	wire_put_u32(b, r->slot);
 	wire_put_u64(b, r->incarnation);
 	return wire_end(b, at);
@@ -113,6 +114,9 @@ rec_peer_get(const struct wire_record *w, struct rec_peer *r)
 
 	if (!field_open(w, REC_PEER, &rd))
 		return -1;
+	r->role = wire_get_u8(&rd);
+	if (r->role > ROLE_COURIER)
+		rd.bad = true;
 	r->slot = field_get_slot(&rd);
 	r->incarnation = wire_get_u64(&rd);
 	return field_close(&rd);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <limits.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdatomic.h>
@@ -42,6 +43,7 @@
 #define CHILD_WORKER_START_MS 60000
 #define CHILD_WRITER_START_MS (10 * 60 * 1000)
 #define CHILD_BUS_BUFFER (1024 * 1024)
+#define COURIER_PROGRAM "chatapi-courier"
 
 static void child_on_again(evutil_socket_t fd, short what, void *arg);
 
@@ -54,6 +56,7 @@ child_new(struct master *m, enum role role, unsigned slot)
 	c->role = role;
 	c->slot = slot;
 	c->page_slot = role == ROLE_WRITER ? PAGE_SLOT_WRITER :
+	    role == ROLE_COURIER           ? PAGE_SLOT_COURIER :
 					     PAGE_SLOT_WORKER0 + (int)slot;
 	c->again = event_new(m->base, -1, 0, child_on_again, c);
 	if (c->again == NULL)
@@ -74,7 +77,9 @@ child_free(struct child *c)
 const char *
 child_role(const struct child *c)
 {
-	return c->role == ROLE_WRITER ? "writer" : "worker";
+	return c->role == ROLE_WRITER ? "writer" :
+	    c->role == ROLE_COURIER   ? "courier" :
+					"worker";
 }
 
 void
@@ -111,12 +116,14 @@ child_hello(struct child *c, const struct wire_record *rec)
 		return 0;
 	}
 	c->state = CHILD_LIVE;
-	if (c->role == ROLE_WORKER && m->writer->state >= CHILD_LIVE)
+	if (c->role != ROLE_WRITER && m->writer->state >= CHILD_LIVE)
 		relay_peers(m->writer, c);
 	for (unsigned i = 0; c->role == ROLE_WRITER && i < m->config->workers;
 	     i++)
 		if (m->workers[i]->state >= CHILD_LIVE)
 			relay_peers(c, m->workers[i]);
+	if (c->role == ROLE_WRITER && m->courier->state >= CHILD_LIVE)
+		relay_peers(c, m->courier);
 	if (c->role == ROLE_WORKER)
 		relay_greet(c);
 	return 0;
@@ -177,7 +184,7 @@ child_disconnect(struct child *c)
 	c->link = NULL;
 	if (c->role == ROLE_WORKER)
 		relay_forget(c);
-	else
+	else if (c->role == ROLE_WRITER)
 		control_writer_gone(c->m->control);
 }
 
@@ -213,9 +220,27 @@ child_descriptors(const struct child *c, int bus, int *fds)
 		fds[n++] = m->lock_fd;
 		return n;
 	}
-	for (unsigned i = 0; i < listeners_count(m->listeners); i++)
+	for (unsigned i = 0;
+	     c->role == ROLE_WORKER && i < listeners_count(m->listeners); i++)
 		fds[n++] = listeners_fds(m->listeners, c->slot)[i];
 	return n;
+}
+
+/* The program that it runs: in the build tree the courier's is beside ours.
+ * Looked for each time, as an upgrade may bring it. */
+static const char *
+child_program(const struct child *c, char *path, size_t size)
+{
+	const char *exe = c->m->exe;
+
+	if (c->role != ROLE_COURIER)
+		return exe;
+	(void)snprintf(path, size, "%.*s/" COURIER_PROGRAM,
+	    (int)(strrchr(exe, '/') - exe), exe);
+	if (access(path, X_OK) == -1)
+		(void)snprintf(path, size, "%s/" COURIER_PROGRAM,
+		    c->m->libexecdir);
+	return access(path, X_OK) == -1 ? NULL : path;
 }
 
 static pid_t
@@ -225,12 +250,17 @@ child_spawn(const struct child *c, int bus)
 	char *worker[] = { "chatapi", "--role", "worker", "--slot", slot,
 		NULL };
 	char *writer[] = { "chatapi", "--role", "writer", NULL };
+	char *courier[] = { COURIER_PROGRAM, NULL };
+	char **argv = c->role == ROLE_WRITER ? writer :
+	    c->role == ROLE_COURIER          ? courier :
+					       worker;
+	char path[PATH_MAX];
+	const char *program = child_program(c, path, sizeof(path));
 	int fds[3 + LISTEN_SOCKETS_MAX];
 	unsigned n = child_descriptors(c, bus, fds);
 
 	(void)snprintf(slot, sizeof(slot), "%u", c->slot);
-	return spawn(c->m->exe, c->role == ROLE_WRITER ? writer : worker,
-	    c->m->env, fds, n);
+	return program == NULL ? -1 : spawn(program, argv, c->m->env, fds, n);
 }
 
 static void
@@ -293,8 +323,9 @@ child_start(struct child *c)
 	child_configure(c);
 	if (c->lives++ > 0)
 		page_add(c->m->page, PAGE_SLOT_MASTER,
-		    c->role == ROLE_WRITER ? COUNTER_RESTARTS_WRITER :
-					     COUNTER_RESTARTS_WORKER,
+		    c->role == ROLE_WRITER      ? COUNTER_RESTARTS_WRITER :
+			c->role == ROLE_COURIER ? COUNTER_RESTARTS_COURIER :
+						  COUNTER_RESTARTS_WORKER,
 		    1);
 	log_info(c->lives > 1 ? "child respawned" : "child started",
 	    "child=%s child_slot=%u pid=%d", child_role(c), c->slot,
@@ -315,9 +346,12 @@ fail:
 static void
 child_on_again(evutil_socket_t fd, short what, void *arg)
 {
+	struct child *c = arg;
+
 	(void)fd;
 	(void)what;
-	child_start(arg);
+	if (c->pid == 0)
+		child_start(c);
 }
 
 void

@@ -27,7 +27,7 @@ enum child_state {
 struct child {
 	struct master *m;
 	enum role role;
-	unsigned slot; /* workers; 0 for the writer */
+	unsigned slot; /* workers; 0 for the others */
 	int page_slot;
 	enum child_state state;
 	pid_t pid;            /* 0 = no process */
@@ -46,7 +46,7 @@ struct child {
 struct child *child_new(struct master *m, enum role role, unsigned slot);
 /* Forgets it; a process is not waited for. */
 void child_free(struct child *c);
-/* "writer" or "worker". */
+/* "writer", "worker" or "courier". */
 const char *child_role(const struct child *c);
 
 /* Starts the process and hands it its configuration; when that fails, tries

@@ -19,8 +19,10 @@
 #define DRAIN_WRITER_MIN_MS 2000
 
 static bool
-drain_workers_gone(const struct master *m)
+drain_clients_gone(const struct master *m)
 {
+	if (m->courier->pid != 0)
+		return false;
 	for (unsigned i = 0; i < m->config->workers; i++)
 		if (m->workers[i]->pid != 0)
 			return false;
@@ -32,6 +34,7 @@ drain_kill(struct master *m, bool writer, const char *why)
 {
 	for (unsigned i = 0; i < m->config->workers; i++)
 		child_kill(m->workers[i], why);
+	child_kill(m->courier, why);
 	if (writer)
 		child_kill(m->writer, why);
 }
@@ -45,7 +48,7 @@ drain_set_limit(struct master *m, uint64_t ms)
 	(void)event_add(m->limit, &tv);
 }
 
-/* The workers are told a little less, so that they end by themselves. */
+/* Those who need the writer are told a little less, so that they end by themselves. */
 static void
 drain_workers(struct master *m)
 {
@@ -56,6 +59,7 @@ drain_workers(struct master *m)
 	drain_set_limit(m, all);
 	for (unsigned i = 0; i < m->config->workers; i++)
 		child_drain(m->workers[i], all - spare);
+	child_drain(m->courier, all - spare);
 	drain_step(m);
 }
 
@@ -109,7 +113,7 @@ void
 drain_step(struct master *m)
 {
 	if (m->phase == MASTER_STARTING || m->phase == MASTER_SERVING ||
-	    !drain_workers_gone(m))
+	    !drain_clients_gone(m))
 		return;
 	if (m->phase == MASTER_DRAINING)
 		drain_writer(m);

@@ -96,6 +96,11 @@ master_writer_ready(struct master *m, const struct child *writer)
 		if (m->phase == MASTER_STARTING && c->lives == 0)
 			child_start(c);
 	}
+	if (writer->lives > 1)
+		relay_lost(m->courier);
+	/* Nobody waits for it. */
+	if (m->phase == MASTER_STARTING && m->courier->lives == 0)
+		child_start(m->courier);
 }
 
 void
@@ -103,7 +108,7 @@ master_child_ready(struct master *m, struct child *c)
 {
 	if (c->role == ROLE_WRITER)
 		master_writer_ready(m, c);
-	else if (m->phase == MASTER_STARTING)
+	else if (c->role == ROLE_WORKER && m->phase == MASTER_STARTING)
 		master_serving(m);
 }
 
@@ -114,7 +119,7 @@ master_child_gone(struct master *m, struct child *c, int wait_status)
 	case MASTER_STARTING:
 		/* It has logged why.  Killed by somebody else, it may just
 		 * try again. */
-		if (c->ready_ms == 0 &&
+		if (c->role != ROLE_COURIER && c->ready_ms == 0 &&
 		    (c->killed || !WIFSIGNALED(wait_status))) {
 			log_error("cannot start", "child=%s child_slot=%u",
 			    child_role(c), c->slot);
@@ -155,6 +160,7 @@ master_on_tick(evutil_socket_t fd, short what, void *arg)
 	child_check(m->writer, now);
 	for (unsigned i = 0; i < m->config->workers; i++)
 		child_check(m->workers[i], now);
+	child_check(m->courier, now);
 }
 
 /* ---- start and end ---- */
@@ -210,6 +216,7 @@ master_setup(struct master *m)
 	m->workers = mem_alloc(m->config->workers * sizeof(struct child *));
 	for (unsigned i = 0; i < m->config->workers; i++)
 		m->workers[i] = child_new(m, ROLE_WORKER, i);
+	m->courier = child_new(m, ROLE_COURIER, 0);
 	m->signals = signals_new(m);
 	m->limit = event_new(m->base, -1, 0, drain_on_limit, m);
 	m->tick = event_new(m->base, -1, EV_PERSIST, master_on_tick, m);
@@ -227,6 +234,7 @@ master_free(struct master *m)
 		child_free(m->workers[i]);
 	free(m->workers);
 	child_free(m->writer);
+	child_free(m->courier);
 	signals_free(m->signals);
 	if (m->tick != NULL)
 		event_free(m->tick);
@@ -251,9 +259,12 @@ master_free(struct master *m)
 }
 
 int
-master_main(struct config *config)
+master_main(struct config *config, const char *libexecdir)
 {
-	struct master m = { .config = config, .lock_fd = -1, .status = 1 };
+	struct master m = { .config = config,
+		.libexecdir = libexecdir,
+		.lock_fd = -1,
+		.status = 1 };
 	char quoted[700];
 
 	log_init("master", -1);

@@ -23,7 +23,7 @@ struct signals;
 enum master_phase {
 	MASTER_STARTING, /* writer, then workers; the first failure ends it */
 	MASTER_SERVING,
-	MASTER_DRAINING, /* workers finish */
+	MASTER_DRAINING, /* workers and courier finish */
 	MASTER_STOPPING, /* then the writer */
 	MASTER_FAILED    /* start failed: all are being killed */
 };
@@ -35,8 +35,9 @@ struct master {
 	struct page *page;
 	int page_fd;
 	int lock_fd;
-	char *exe;  /* absolute path of this program */
-	char **env; /* of the children */
+	char *exe;              /* absolute path of this program */
+	const char *libexecdir; /* where the courier's program is installed */
+	char **env;             /* of the children */
 	struct listeners *listeners;
 	struct hub *hub;
 	struct presence *presence;
@@ -45,6 +46,7 @@ struct master {
 	struct signals *signals;
 	struct child *writer;
 	struct child **workers; /* config->workers of them */
+	struct child *courier;  /* serving does not depend on it */
 	struct event *tick;     /* looks for stuck children */
 	struct event *limit;    /* of a drain */
 	uint64_t tick_ms;
@@ -53,9 +55,10 @@ struct master {
 	int status; /* of the process at its end */
 };
 
-/* Serves until told to stop; takes what config holds.  The result is the
- * exit status. */
-int master_main(struct config *config);
+/* Serves until told to stop; takes what config holds.  libexecdir: where the
+ * courier's program is when it is not beside this one; borrowed.  The result
+ * is the exit status. */
+int master_main(struct config *config, const char *libexecdir);
 
 /* A child has said READY. */
 void master_child_ready(struct master *m, struct child *c);

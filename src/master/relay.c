@@ -111,6 +111,8 @@ relay_publish(struct child *from, const struct wire_record *rec)
 	for (unsigned i = 0; i < m->config->workers; i++)
 		if (mask >> i & 1)
 			relay_forward(m->workers[i], &p.inner);
+	if (p.inner.type == REC_LOST)
+		relay_forward(m->courier, &p.inner);
 	return 0;
 }
 
@@ -184,6 +186,7 @@ relay_measure(const struct master *m)
 	relay_measure_child(m->writer);
 	for (unsigned i = 0; i < m->config->workers; i++)
 		relay_measure_child(m->workers[i]);
+	relay_measure_child(m->courier);
 }
 
 void
@@ -196,7 +199,8 @@ relay_forget(struct child *worker)
 static void
 relay_peer(struct child *to, const struct child *peer, int fd)
 {
-	struct rec_peer r = { .slot = peer->slot,
+	struct rec_peer r = { .role = (uint8_t)peer->role,
+		.slot = peer->slot,
 		.incarnation = peer->incarnation };
 	struct buf *out = relay_out(to);
 
@@ -207,17 +211,17 @@ relay_peer(struct child *to, const struct child *peer, int fd)
 }
 
 void
-relay_peers(struct child *writer, struct child *worker)
+relay_peers(struct child *writer, struct child *other)
 {
 	int size = RELAY_PEER_BUFFER, fds[2];
 
-	if (writer->link == NULL || worker->link == NULL)
+	if (writer->link == NULL || other->link == NULL)
 		return;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
 		fds) == -1) {
-		log_error("no link between worker and writer", "error=%s",
-		    strerror(errno));
-		child_kill(worker, "cannot be linked");
+		log_error("no link to the writer", "child=%s error=\"%s\"",
+		    child_role(other), strerror(errno));
+		child_kill(other, "cannot be linked");
 		return;
 	}
 	for (int i = 0; i < 2; i++)
@@ -225,8 +229,8 @@ relay_peers(struct child *writer, struct child *worker)
 			sizeof(size)) == -1)
 			(void)setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &size,
 			    sizeof(size));
-	relay_peer(worker, writer, fds[0]);
-	relay_peer(writer, worker, fds[1]);
+	relay_peer(other, writer, fds[0]);
+	relay_peer(writer, other, fds[1]);
 	(void)close(fds[0]);
 	(void)close(fds[1]);
 }

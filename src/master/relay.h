@@ -37,7 +37,8 @@ void relay_lost(struct child *to);
 /* The worker is gone: takes its interest and its users away. */
 void relay_forget(struct child *worker);
 
-/* Makes the direct link between writer and worker, both live. */
-void relay_peers(struct child *writer, struct child *worker);
+/* Makes the direct link between the writer and a worker or the courier, both
+ * live. */
+void relay_peers(struct child *writer, struct child *other);
 
 #endif

@@ -31,7 +31,7 @@ signals_find(struct master *m, pid_t pid)
 	for (unsigned i = 0; i < m->config->workers; i++)
 		if (m->workers[i]->pid == pid)
 			return m->workers[i];
-	return NULL;
+	return m->courier->pid == pid ? m->courier : NULL;
 }
 
 static void

@@ -82,7 +82,7 @@ pid_t
 spawn(const char *exe, char *const argv[], char *const env[], const int *fds,
     unsigned nfds)
 {
-	static const char failed[] = "chatapi: cannot execute itself\n";
+	static const char failed[] = "chatapi: cannot execute a program\n";
 	sigset_t all, before;
 	pid_t pid;
 	int saved;

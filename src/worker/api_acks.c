@@ -3,10 +3,10 @@
 #include <json-c/json.h>
 
 #include "../common/buf.h"
+#include "../common/submit.h"
 #include "api.h"
 #include "api_args.h"
 #include "http.h"
-#include "submit.h"
 #include "worker.h"
 
 /* Longer than any room's id; a text this long is none. */

@@ -10,13 +10,13 @@
 #include "../common/buf.h"
 #include "../common/ids.h"
 #include "../common/key.h"
+#include "../common/submit.h"
 #include "../common/tenant_text.h"
 #include "api.h"
 #include "api_args.h"
 #include "api_tenants.h"
 #include "http.h"
 #include "reader.h"
-#include "submit.h"
 #include "worker.h"
 
 #define KEYS_MOST 100

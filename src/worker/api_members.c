@@ -9,12 +9,12 @@
 
 #include "../common/buf.h"
 #include "../common/json_text.h"
+#include "../common/submit.h"
 #include "../common/utf8.h"
 #include "api.h"
 #include "api_args.h"
 #include "api_rooms.h"
 #include "http.h"
-#include "submit.h"
 #include "worker.h"
 
 #define MEMBERS_MOST 1000

@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "../common/buf.h"
+#include "../common/submit.h"
 #include "api.h"
 #include "api_args.h"
 #include "api_rooms.h"
 #include "http.h"
-#include "submit.h"
 #include "worker.h"
 
 /*

@@ -9,12 +9,12 @@
 #include "../common/buf.h"
 #include "../common/key.h"
 #include "../common/message.h"
+#include "../common/submit.h"
 #include "../common/utf8.h"
 #include "api.h"
 #include "api_args.h"
 #include "api_rooms.h"
 #include "http.h"
-#include "submit.h"
 #include "worker.h"
 
 #define MESSAGES_DEFAULT 50

@@ -6,11 +6,11 @@
 #include <json-c/json.h>
 
 #include "../common/buf.h"
+#include "../common/submit.h"
 #include "api.h"
 #include "api_args.h"
 #include "api_rooms.h"
 #include "http.h"
-#include "submit.h"
 #include "worker.h"
 
 static void

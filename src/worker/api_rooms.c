@@ -10,11 +10,11 @@
 
 #include "../common/buf.h"
 #include "../common/message.h"
+#include "../common/submit.h"
 #include "api.h"
 #include "api_args.h"
 #include "http.h"
 #include "room_json.h"
-#include "submit.h"
 #include "worker.h"
 
 #define ROOMS_MOST 100

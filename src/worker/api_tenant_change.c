@@ -10,12 +10,12 @@
 
 #include "../common/buf.h"
 #include "../common/ids.h"
+#include "../common/submit.h"
 #include "../common/tenant_rules.h"
 #include "api.h"
 #include "api_args.h"
 #include "api_tenants.h"
 #include "http.h"
-#include "submit.h"
 #include "worker.h"
 
 /* What the answer may have to show. */

@@ -12,13 +12,13 @@
 #include "../common/ids.h"
 #include "../common/json_text.h"
 #include "../common/key.h"
+#include "../common/submit.h"
 #include "../common/tenant_text.h"
 #include "api.h"
 #include "api_args.h"
 #include "api_tenants.h"
 #include "http.h"
 #include "reader.h"
-#include "submit.h"
 #include "worker.h"
 
 #define TENANTS_MOST 100

@@ -9,10 +9,10 @@
 
 #include "../common/buf.h"
 #include "../common/clock.h"
+#include "../common/submit.h"
 #include "api.h"
 #include "api_args.h"
 #include "http.h"
-#include "submit.h"
 #include "worker.h"
 
 struct ws_token {

@@ -14,10 +14,10 @@
 #include "../common/key.h"
 #include "../common/mem.h"
 #include "../common/page.h"
+#include "../common/submit.h"
 #include "../common/utf8.h"
 #include "auth_jwt.h"
 #include "reader.h"
-#include "submit.h"
 #include "worker.h"
 
 #define AUTH_KEYS_MAX 4096

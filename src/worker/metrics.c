@@ -90,7 +90,7 @@ const struct metric metrics_all[] = {
 	    GAUGE_FRAME_CACHE_BYTES, NULL, { 0 } },
 	{ "chatapi_restarts_total", "restarts",
 	    "Child processes started again, by role.", COUNTER_RESTARTS_WORKER,
-	    "role", { "worker", "writer" } },
+	    "role", { "worker", "writer", "courier" } },
 	{ 0 },
 };
 

@@ -20,6 +20,7 @@
 #include "../common/page.h"
 #include "../common/proctitle.h"
 #include "../common/records.h"
+#include "../common/submit.h"
 #include "../writer/store.h"
 #include "auth.h"
 #include "bus.h"
@@ -27,7 +28,6 @@
 #include "http.h"
 #include "reader.h"
 #include "rooms.h"
-#include "submit.h"
 #include "typing.h"
 #include "users.h"
 #include "worker_start.h"
@@ -94,7 +94,7 @@ worker_configure(struct worker *w, const struct wire_record *rec)
 	    w->config.dsn.busy_timeout_ms);
 	if (w->reader == NULL)
 		return -1;
-	w->submit = submit_new(w);
+	w->submit = submit_new(w->base, w->page, w->page_slot);
 	w->auth = auth_new(w);
 	w->presence = ws_presence_new(w);
 	w->rooms = rooms_new(w);

@@ -57,7 +57,6 @@ worker_sources += \
 	src/worker/room_json.c src/worker/room_json.h \
 	src/worker/rooms.c src/worker/rooms.h \
 	src/worker/roster.c src/worker/roster.h \
-	src/worker/submit.c src/worker/submit.h \
 	src/worker/told.c src/worker/told.h \
 	src/worker/typing.c src/worker/typing.h \
 	src/worker/users.c src/worker/users.h \

@@ -12,12 +12,12 @@
 
 #include "../common/buf.h"
 #include "../common/key.h"
+#include "../common/submit.h"
 #include "api_args.h"
 #include "auth.h"
 #include "guard.h"
 #include "http.h"
 #include "reader.h"
-#include "submit.h"
 #include "worker.h"
 #include "ws_conn.h"
 #include "ws_frame.h"

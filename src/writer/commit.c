@@ -45,6 +45,7 @@ struct peer {
 	LIST_ENTRY(peer) next;
 	struct commit *c;
 	struct link *link; /* NULL: gone, but some of its work is queued */
+	uint8_t role;
 	uint32_t slot;
 	uint64_t incarnation;
 	uint64_t low; /* last told to the store */
@@ -195,14 +196,20 @@ peer_gone(struct peer *p)
 	peer_free(p);
 }
 
+static const char *
+peer_role(const struct peer *p)
+{
+	return p->role == ROLE_COURIER ? "courier" : "worker";
+}
+
 static void
 peer_closed(struct link *l, int err, void *arg)
 {
 	struct peer *p = arg;
 
 	(void)l;
-	log_info("worker gone", "peer=%u queued=%u err=%d", p->slot, p->queued,
-	    err);
+	log_info("peer gone", "peer=%s slot=%u queued=%u err=%d", peer_role(p),
+	    p->slot, p->queued, err);
 	peer_gone(p);
 }
 
@@ -213,8 +220,9 @@ static const struct link_ops peer_ops = {
 };
 
 void
-commit_peer(struct commit *c, uint32_t slot, uint64_t incarnation, int fd)
+commit_peer(struct commit *c, const struct rec_peer *peer, int fd)
 {
+	uint64_t incarnation = peer->incarnation;
 	struct peer *p;
 
 	LIST_FOREACH(p, &c->peers, next)
@@ -229,7 +237,8 @@ commit_peer(struct commit *c, uint32_t slot, uint64_t incarnation, int fd)
 		/* It has shown up: its receipts are still wanted. */
 		store_confirm(c->store, incarnation, 0);
 	}
-	p->slot = slot;
+	p->role = peer->role;
+	p->slot = peer->slot;
 	link_free(p->link);
 	p->link = link_new(c->base, fd, REPLIES_MAX, &peer_ops, p);
 	link_pause(p->link, c->paused);
@@ -421,8 +430,8 @@ send_to_peer(struct peer *p)
 		buf_add(link_out(p->link), buf_head(&p->replies),
 		    p->replies.len) == -1)) {
 		/* It does not read: the master will find it stuck. */
-		log_error("worker does not read its replies", "peer=%u",
-		    p->slot);
+		log_error("peer does not read its replies", "peer=%s slot=%u",
+		    peer_role(p), p->slot);
 		link_free(p->link);
 		p->link = NULL;
 	}

@@ -14,6 +14,7 @@ struct event_base;
 struct link;
 struct page;
 struct peer;
+struct rec_peer;
 struct store;
 struct wire_record;
 
@@ -28,10 +29,10 @@ void commit_free(struct commit *c);
 void commit_probe(struct commit *c);
 
 /*
- * A worker's end at the writer: takes fd.  A second one of the same
+ * A worker's or the courier's end at the writer: takes fd.  A second one of the same
  * incarnation takes the place of the first.
  */
-void commit_peer(struct commit *c, uint32_t slot, uint64_t incarnation, int fd);
+void commit_peer(struct commit *c, const struct rec_peer *peer, int fd);
 /* An operation of a tool, by the master's number of it; -1 when it is none. */
 int commit_control(struct commit *c, uint64_t client,
     const struct wire_record *op) __attribute__((warn_unused_result));

@@ -124,7 +124,7 @@ writer_peer(struct writer *w, const struct wire_record *rec)
 			(void)close(fd);
 		return -1;
 	}
-	commit_peer(w->commit, r.slot, r.incarnation, fd);
+	commit_peer(w->commit, &r, fd);
 	return 0;
 }
 

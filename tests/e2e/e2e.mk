@@ -48,6 +48,7 @@ EXTRA_DIST += \
 	tests/e2e/test_contract_files.py \
 	tests/e2e/test_contract_table.py \
 	tests/e2e/test_cors.py \
+	tests/e2e/test_courier.py \
 	tests/e2e/test_demo.py \
 	tests/e2e/test_disk.py \
 	tests/e2e/test_dm_race.py \

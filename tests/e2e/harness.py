@@ -134,6 +134,7 @@ class Server:
             self.args += ["-l", f"127.0.0.1:{self.port}"]
         self.args += list(args)
         self.log_path = os.path.join(self.dir, "server.log")
+        self.program = BIN
         self.process = None
         self.seen = {}
 
@@ -145,7 +146,7 @@ class Server:
             "CHATAPI_BIN names no program"
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [BIN, *self.args], cwd=self.dir, env=clean_env(self.env),
+                [self.program, *self.args], cwd=self.dir, env=clean_env(self.env),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, preexec_fn=_die_with_parent)
         return self
@@ -160,7 +161,8 @@ class Server:
     def whole(self):
         """children(), if all that there should be are there."""
         children = self.children()
-        names = {f"worker {i}" for i in range(self.workers)} | {"writer"}
+        names = {f"worker {i}" for i in range(self.workers)} | \
+            {"writer", "courier"}
         return children if set(children) == names else None
 
     def _ready(self):
@@ -292,6 +294,9 @@ class Server:
                 return None
             if role == "worker":
                 return pid if self._answers(pid) else None
+            if role == "courier":
+                ready = f'msg="courier ready" pid={pid}\n'
+                return pid if ready in self.log() else None
             return pid if self._writes() else None
 
         pid = until(successor, f"{name} was replaced and answered\n"

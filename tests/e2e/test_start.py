@@ -257,8 +257,8 @@ def test_database_of_a_newer_version(refused, tmp_path):
 def test_names_in_ps(start_server):
     server = start_server(workers=3)
     assert proc_title(server.pid) == "chatapi: master"
-    assert set(server.children()) == {"writer", "worker 0", "worker 1",
-                                      "worker 2"}
+    assert set(server.children()) == {"writer", "courier", "worker 0",
+                                      "worker 1", "worker 2"}
 
 
 def test_workers_default_to_the_cpus(start_server):

@@ -21,7 +21,9 @@ const struct rec_hello sample_hello = { .role = ROLE_WORKER,
 	.page_layout = 5,
 	.schema = 6,
 	.build = { "0.2.0", 5 } };
-const struct rec_peer sample_peer = { .slot = 63, .incarnation = 7 };
+const struct rec_peer sample_peer = { .role = ROLE_COURIER,
+	.slot = 63,
+	.incarnation = 7 };
 const struct rec_interest sample_interest = { .serial = 8,
 	.nadd = 2,
 	.ndel = 1,

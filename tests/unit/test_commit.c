@@ -108,7 +108,11 @@ join(struct world *w, struct end *e, uint64_t incarnation)
 
 	pair(fds);
 	e->link = link_new(w->base, fds[0], 64 * 1024 * 1024, &end_ops, e);
-	commit_peer(w->commit, (uint32_t)incarnation, incarnation, fds[1]);
+	commit_peer(w->commit,
+	    &(struct rec_peer){ .role = ROLE_WORKER,
+		.slot = (uint32_t)incarnation,
+		.incarnation = incarnation },
+	    fds[1]);
 }
 
 static int

@@ -96,7 +96,7 @@ test_bus_fields(void **state)
 		assert_int_equal(rec_peer_put(&buf, want), 0);
 		w = only();
 		assert_int_equal(rec_peer_get(&w, &r), 0);
-		SAME(slot), SAME(incarnation);
+		SAME(role), SAME(slot), SAME(incarnation);
 		buf_clear(&buf);
 	}
 	{

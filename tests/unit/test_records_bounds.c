@@ -282,7 +282,10 @@ test_numbers_out_of_range(void **state)
 	for (int v = 0; v < 256; v++) {
 		hello.role = (uint8_t)v;
 		assert_int_equal(taken(rec_hello_put(&buf, &hello)),
-		    v <= ROLE_WORKER ? 0 : -1);
+		    v <= ROLE_COURIER ? 0 : -1);
+		peer.role = (uint8_t)v;
+		assert_int_equal(taken(rec_peer_put(&buf, &peer)),
+		    v <= ROLE_COURIER ? 0 : -1);
 		room.type = (uint8_t)v;
 		assert_int_equal(taken(rec_op_room_create_put(&buf, &room)),
 		    v >= ROOM_DM && v <= ROOM_CHANNEL ? 0 : -1);
@@ -293,6 +296,7 @@ test_numbers_out_of_range(void **state)
 		assert_int_equal(taken(rec_reply_put(&buf, &reply)),
 		    v < OUTCOME_LAST ? 0 : -1);
 		hello.role = ROLE_WORKER;
+		peer.role = ROLE_WORKER;
 		hello.slot = peer.slot = (uint32_t)v;
 		assert_int_equal(taken(rec_hello_put(&buf, &hello)),
 		    v < 64 ? 0 : -1);

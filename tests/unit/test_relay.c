@@ -149,6 +149,7 @@ setup(void **state)
 	}
 	f->m.workers = f->children;
 	f->m.writer = f->children[WORKERS];
+	f->m.courier = child_new(&f->m, ROLE_COURIER, 0);
 	*state = f;
 	return 0;
 }
@@ -162,6 +163,7 @@ teardown(void **state)
 		link_free(f->far[i].link);
 		child_free(f->children[i]);
 	}
+	child_free(f->m.courier);
 	if (f->m.presence_timer != NULL)
 		event_free(f->m.presence_timer);
 	presence_free(f->m.presence);

@@ -4,14 +4,15 @@
  * its reply came, and handed to the next writer when one dies; the callback
  * is called exactly once, from the loop, unless cancelled.
  */
-#ifndef WORKER_SUBMIT_H
-#define WORKER_SUBMIT_H
+#ifndef COMMON_SUBMIT_H
+#define COMMON_SUBMIT_H
 
 #include <stdint.h>
 
-#include "../common/records.h"
+#include "records.h"
 
-struct worker;
+struct event_base;
+struct page;
 struct submit;
 struct submit_op;
 
@@ -22,7 +23,9 @@ struct submit_op;
  */
 typedef void submit_cb(const struct rec_reply *reply, void *arg);
 
-struct submit *submit_new(struct worker *w);
+/* Borrows base and page; page_slot is the process's own. */
+struct submit *submit_new(struct event_base *base, struct page *page,
+    int page_slot);
 void submit_free(struct submit *s);
 
 /*

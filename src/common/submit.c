@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Operations on their way through the writer: numbered, kept encoded until
- * answered, handed again to the next writer when one dies.  Runs in a
- * worker; never waits and never opens the database.
+ * answered, handed again to the next writer when one dies.  Runs in
+ * workers and courier; never waits and never opens the database.
  */
 #include "submit.h"
 
@@ -11,13 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/buf.h"
-#include "../common/clock.h"
-#include "../common/link.h"
-#include "../common/log.h"
-#include "../common/mem.h"
-#include "../common/page.h"
-#include "worker.h"
+#include "buf.h"
+#include "clock.h"
+#include "link.h"
+#include "log.h"
+#include "mem.h"
+#include "page.h"
 
 /* Most operations and bytes that may wait; more are refused as busy. */
 #define SUBMIT_OPS_MAX 16384
@@ -41,7 +40,9 @@ struct submit_op {
 };
 
 struct submit {
-	struct worker *w;
+	struct event_base *base;
+	struct page *page;
+	int page_slot;
 	struct link *link; /* NULL while there is no writer */
 	bool ready;        /* it has said that it takes operations */
 	struct event *tick;
@@ -59,16 +60,18 @@ struct submit {
 static void submit_tick(evutil_socket_t fd, short what, void *arg);
 
 struct submit *
-submit_new(struct worker *w)
+submit_new(struct event_base *base, struct page *page, int page_slot)
 {
 	struct submit *s = mem_alloc(sizeof(*s));
 
-	s->w = w;
+	s->base = base;
+	s->page = page;
+	s->page_slot = page_slot;
 	s->next = 1;
 	s->low = 1;
 	s->size = 1024;
 	s->ring = mem_alloc(s->size * sizeof(struct submit_op *));
-	s->tick = event_new(w->base, -1, EV_PERSIST, submit_tick, s);
+	s->tick = event_new(base, -1, EV_PERSIST, submit_tick, s);
 	if (s->tick == NULL)
 		abort();
 	buf_init(&s->scratch, WIRE_RECORD_MAX + WIRE_HEADER);
@@ -98,7 +101,7 @@ submit_pending(const struct submit *s)
 static void
 submit_measure(const struct submit *s)
 {
-	page_set(s->w->page, s->w->page_slot, GAUGE_PENDING, s->pending);
+	page_set(s->page, s->page_slot, GAUGE_PENDING, s->pending);
 }
 
 struct buf *
@@ -154,7 +157,7 @@ submit_end(struct submit *s, submit_cb *cb, void *arg)
 		return NULL;
 	/* No writer, and the last one could not write either: it is not
 	 * worth waiting for the next. */
-	if (!s->ready && atomic_load(&s->w->page->db_writable) == 0)
+	if (!s->ready && atomic_load(&s->page->db_writable) == 0)
 		return NULL;
 	if (s->next - s->low >= s->size) {
 		if (s->size >= SUBMIT_WINDOW_MAX)
@@ -264,8 +267,7 @@ void
 submit_set_writer(struct submit *s, int fd, uint64_t incarnation)
 {
 	link_free(s->link);
-	s->link = link_new(s->w->base, fd, 2 * SUBMIT_BYTES_MAX, &submit_ops,
-	    s);
+	s->link = link_new(s->base, fd, 2 * SUBMIT_BYTES_MAX, &submit_ops, s);
 	s->ready = false;
 	log_debug("writer linked", "writer=%llu pending=%u",
 	    (unsigned long long)incarnation, s->pending);
