@@ -53,5 +53,6 @@ common_sources += \
 
 # The process.
 common_sources += \
+	src/common/identity.c src/common/identity.h \
 	src/common/loop.c src/common/loop.h \
 	src/common/proctitle.c src/common/proctitle.h

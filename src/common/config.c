@@ -28,6 +28,7 @@ const char config_usage[] =
     "  -l ADDR            listen on host:port, :port or [IPv6]:port; may be\n"
     "                     repeated (default :8080, IPv4 and IPv6)\n"
     "  -d DSN             database (default file:chatapi.db)\n"
+    "  --user NAME        serve as this user; needed when root starts it\n"
     "  --log-level L      error, warn, info or debug (default info)\n"
     "  -t, --check-config check the configuration and exit\n"
     "  --version          print the version and exit\n"
@@ -44,11 +45,13 @@ const char config_usage[] =
     "  MASTER_API_KEY ALLOWED_ORIGINS WS_MAX_CONNECTIONS_PER_USER\n"
     "  SHUTDOWN_DRAIN_TIMEOUT RETRY_MAX_ATTEMPTS RETRY_INTERVAL\n"
     "  PRESENCE_GRACE RESUME_WAIT KEY_FILE WEBHOOK_ALLOW_PRIVATE\n"
+    "and user, only in FILE.\n"
     "A flag beats the environment, which beats the file.";
 
 static const struct option options[] = {
 	{ "workers", required_argument, NULL, 'w' },
 	{ "log-level", required_argument, NULL, 'L' },
+	{ "user", required_argument, NULL, 'U' },
 	{ "check-config", no_argument, NULL, 't' },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ "help", no_argument, NULL, OPTION_HELP },
@@ -186,7 +189,8 @@ read_environment(struct config_origin origins[CONFIG_SETTINGS])
 	for (i = 0; i < CONFIG_SETTINGS; i++) {
 		name = config_settings[i].name;
 		value = getenv(name);
-		if (value == NULL || *value == '\0')
+		if (value == NULL || *value == '\0' ||
+		    config_settings[i].not_environment)
 			continue;
 		snprintf(source, sizeof(source), "environment %s", name);
 		config_origin_set(&origins[i], value, source);
@@ -297,5 +301,6 @@ config_free(struct config *c)
 	free(c->dsn_text);
 	free(c->allowed_origins);
 	free(c->key_file);
+	free(c->user);
 	memset(c, 0, sizeof(*c));
 }

@@ -27,6 +27,7 @@
 #define HOUR_MS 3600000
 #define MINUTE_MS UINT64_C(60000)
 #define KEY_SHORT 16
+#define USER_NAME_MAX 32
 
 static int
 parse_number(const char *s, uint64_t least, uint64_t most, uint64_t *out)
@@ -343,6 +344,25 @@ parse_key_file(struct config_value *v)
 }
 
 static int
+parse_user(struct config_value *v)
+{
+	size_t n;
+
+	if (v->text == NULL)
+		return 0;
+	n = strlen(v->text);
+	if (n == 0 || n > USER_NAME_MAX || v->text[0] == '-' ||
+	    (v->text[0] >= '0' && v->text[0] <= '9'))
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)v->text[i]) &&
+		    strchr("._-$", v->text[i]) == NULL)
+			return -1;
+	v->config->user = mem_strdup(v->text);
+	return 0;
+}
+
+static int
 parse_allow_private(struct config_value *v)
 {
 	uint64_t n;
@@ -397,4 +417,6 @@ const struct config_setting config_settings[CONFIG_SETTINGS] = {
 	    "it must name a file outside the database", false, parse_key_file },
 	[SETTING_WEBHOOK_ALLOW_PRIVATE] = { "WEBHOOK_ALLOW_PRIVATE", 0, "0",
 	    "it must be 0 or 1", false, parse_allow_private },
+	[SETTING_USER] = { "USER", 'U', NULL, "it must be the name of a user",
+	    false, parse_user, true },
 };

@@ -27,6 +27,7 @@ enum config_setting_id {
 	SETTING_RESUME_WAIT,
 	SETTING_KEY_FILE,
 	SETTING_WEBHOOK_ALLOW_PRIVATE,
+	SETTING_USER,
 	CONFIG_SETTINGS
 };
 
@@ -44,6 +45,7 @@ struct config_setting {
 	const char *allowed;  /* the end of "… is not allowed: " */
 	bool secret;          /* its value is never shown */
 	int (*parse)(struct config_value *v); /* 0 or -1 */
+	bool not_environment; /* there it means something else */
 };
 
 extern const struct config_setting config_settings[CONFIG_SETTINGS];

@@ -11,12 +11,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../common/clock.h"
 #include "../common/config.h"
+#include "../common/identity.h"
 #include "../common/log.h"
 #include "../common/loop.h"
 #include "../common/mem.h"
@@ -174,16 +176,77 @@ master_log_error(const char *what, const char *err)
 	    log_quote(quoted, sizeof(quoted), err, strlen(err)));
 }
 
+/* Whom to become; ourselves, unless root has named somebody. */
+static int
+master_user(const struct config *config, struct identity *id, char *err,
+    size_t errsize)
+{
+	if (config->user == NULL && geteuid() == 0) {
+		(void)snprintf(err, errsize,
+		    "root must name a user to serve as, with --user NAME; "
+		    "--user root if it must be root");
+		return -1;
+	}
+	if (config->user == NULL) {
+		identity_self(id);
+		return 0;
+	}
+	if (identity_find(id, config->user, err, errsize) == -1)
+		return -1;
+	if (geteuid() == 0 || geteuid() == id->uid)
+		return 0;
+	(void)snprintf(err, errsize, "only root can serve as user %s",
+	    id->name);
+	return -1;
+}
+
+/* The files are the user's from the first on, the sockets are bound by
+ * whoever started us; after that there is no way back. */
+static int
+master_claim_as(struct master *m, const struct identity *id, char *err,
+    size_t errsize)
+{
+	const struct config *config = m->config;
+	bool change = id->uid != geteuid();
+
+	if (change && identity_become(id) == -1)
+		goto fail;
+	if (identity_check_files(id, config->dsn.path, config->key_file, err,
+		errsize) == -1)
+		return -1;
+	m->lock_fd = lock_take(config->dsn.path, LOCK_WAIT_MS, err, errsize);
+	if (m->lock_fd == -1)
+		return -1;
+	if (change)
+		identity_back();
+	m->listeners = listeners_open(config->listen, config->nlisten,
+	    config->workers, err, errsize);
+	if (m->listeners == NULL)
+		return -1;
+	if (change && identity_drop(id) == -1)
+		goto fail;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+		goto fail;
+	if (access(m->exe, X_OK) == 0)
+		return 0;
+	(void)snprintf(err, errsize, "user %s cannot execute %s: %s", id->name,
+	    m->exe, strerror(errno));
+	return -1;
+fail:
+	(void)snprintf(err, errsize, "cannot become user %s: %s", id->name,
+	    strerror(errno));
+	return -1;
+}
+
 /* What can be refused is refused before any process is started. */
 static int
 master_claim(struct master *m)
 {
-	const struct config *config = m->config;
+	struct identity id;
 	char err[600];
 
-	m->lock_fd = lock_take(config->dsn.path, LOCK_WAIT_MS, err,
-	    sizeof(err));
-	if (m->lock_fd == -1)
+	if (master_user(m->config, &id, err, sizeof(err)) == -1 ||
+	    master_claim_as(m, &id, err, sizeof(err)) == -1)
 		goto fail;
 	m->page = page_create(&m->page_fd);
 	if (m->page == NULL) {
@@ -191,10 +254,6 @@ master_claim(struct master *m)
 		    "cannot make the shared page: %s", strerror(errno));
 		goto fail;
 	}
-	m->listeners = listeners_open(config->listen, config->nlisten,
-	    config->workers, err, sizeof(err));
-	if (m->listeners == NULL)
-		goto fail;
 	m->control = control_new(m, err, sizeof(err));
 	if (m->control == NULL)
 		goto fail;

@@ -23,6 +23,7 @@ struct tool {
 	bool may_create;   /* the command makes the database if need be */
 	struct link *link; /* to the running server, or … */
 	int lock_fd;
+	bool became;         /* by root: acts as the database's owner */
 	struct store *store; /* … we are the writer under the lock */
 	struct secrets *secrets;
 	struct buf op;     /* the operation's record */

@@ -12,6 +12,7 @@
 
 #include "../common/clock.h"
 #include "../common/config.h"
+#include "../common/identity.h"
 #include "../common/link.h"
 #include "../common/secret.h"
 #include "../common/unix_sock.h"
@@ -79,6 +80,43 @@ tool_connect_server(struct tool *t)
 	return result;
 }
 
+static void
+tool_be_root_again(struct tool *t)
+{
+	if (t->became)
+		identity_back();
+	t->became = false;
+}
+
+/*
+ * Root writes as the server's user, or the server could not use what it has
+ * made.  Only while it writes: what a command reads or makes elsewhere is
+ * root's business.
+ */
+static int
+tool_become_owner(struct tool *t)
+{
+	const char *db = t->config->dsn.path;
+	struct identity id;
+	char err[200];
+
+	if (geteuid() != 0)
+		return 0;
+	if (t->config->user != NULL) {
+		if (identity_find(&id, t->config->user, err, sizeof(err)) == -1)
+			return tool_error("%s", err), -1;
+	} else if (identity_owner(&id, db) == -1)
+		return 0;
+	if (id.uid == 0)
+		return 0;
+	if (identity_become(&id) == 0) {
+		t->became = true;
+		return 0;
+	}
+	(void)tool_error("cannot become user %s: %s", id.name, strerror(errno));
+	return -1;
+}
+
 /* 1 we are the writer, 0 another has the lock, -1 failed. */
 static int
 tool_become_writer(struct tool *t)
@@ -86,10 +124,14 @@ tool_become_writer(struct tool *t)
 	const char *db = t->config->dsn.path;
 	char err[512];
 
+	if (tool_become_owner(t) == -1)
+		return -1;
 	t->lock_fd = lock_take(db, LOCK_STEP_MS, err, sizeof(err));
 	if (t->lock_fd == -1) {
-		if (errno == EWOULDBLOCK)
+		if (errno == EWOULDBLOCK) {
+			tool_be_root_again(t);
 			return 0;
+		}
 		(void)tool_error("%s", err);
 		return -1;
 	}
@@ -142,6 +184,7 @@ tool_disconnect(struct tool *t)
 	t->store = NULL;
 	t->secrets = NULL;
 	t->lock_fd = -1;
+	tool_be_root_again(t);
 }
 
 static int

@@ -81,10 +81,12 @@ class Server:
             WS_MAX_CONNECTIONS_PER_USER="64",
             LOG_LEVEL=self.log_level,
         )
+        as_root = ["--user", "root"] if os.geteuid() == 0 else []
         # A group of its own: a mode may kill all of it.
         with open(os.path.join(self.dir, "log"), "ab") as log:
             self.process = subprocess.Popen(
-                [self.args.server, "--workers", str(self.args.workers)],
+                [self.args.server, *as_root,
+                 "--workers", str(self.args.workers)],
                 env=env, cwd=self.dir, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True)
         with open(self.pid_file + ".new", "w") as f:

@@ -84,6 +84,7 @@ EXTRA_DIST += \
 	tests/e2e/test_tenants.py \
 	tests/e2e/test_tool.py \
 	tests/e2e/test_trim.py \
+	tests/e2e/test_user.py \
 	tests/e2e/test_ws_answers.py \
 	tests/e2e/test_ws_changes.py \
 	tests/e2e/test_ws_live.py \

@@ -31,6 +31,9 @@ REPORT = re.compile(
     r"ERROR: (?:Address|Leak|Memory|Thread)Sanitizer|runtime error:"
     r"|Assertion .* failed|\*\*\* stack smashing|free\(\): |malloc\(\): ")
 
+# The program serves as root only when it is told to.
+AS_ROOT = ["--user", "root"] if os.geteuid() == 0 else []
+
 LIBC = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
 
@@ -129,7 +132,7 @@ class Server:
         self.env = {"MASTER_API_KEY": MASTER_KEY, "DEFAULT_RATE_LIMIT": "0",
                     "WS_MAX_CONNECTIONS_PER_USER": "1000"}
         self.env.update(env or {})
-        self.args = ["-w", str(workers), "-d", "file:chatapi.db"]
+        self.args = [*AS_ROOT, "-w", str(workers), "-d", "file:chatapi.db"]
         if listen:
             self.args += ["-l", f"127.0.0.1:{self.port}"]
         self.args += list(args)

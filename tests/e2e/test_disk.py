@@ -18,7 +18,7 @@ import pytest
 import faults
 from chat import Chat, close_all
 from client import Rest, Tenant
-from harness import DEADLINE, free_port, run, scaled, until
+from harness import AS_ROOT, DEADLINE, free_port, run, scaled, until
 
 
 class Preload:
@@ -436,8 +436,9 @@ def files_of(disk):
 def refused(disk, *args):
     """A start that must fail; returns what it says."""
     env = {**disk.env, "DATABASE_DSN": "file:" + disk.database}
-    done = run(*(args or ("-w", "1", "-l", f"127.0.0.1:{free_port()}")), env=env,
-               deadline=DEADLINE + 15)
+    done = run(*(args or (*AS_ROOT, "-w", "1",
+                          "-l", f"127.0.0.1:{free_port()}")),
+               env=env, deadline=DEADLINE + 15)
     assert done.returncode == 1, done
     assert disk.database in done.stderr
     return done.stderr

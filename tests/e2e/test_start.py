@@ -14,7 +14,7 @@ import pytest
 
 from chat import Chat
 from client import Rest, Tenant
-from harness import (BIN, DEADLINE, Server, clean_env, free_port, proc_title,
+from harness import (AS_ROOT, BIN, DEADLINE, Server, clean_env, free_port, proc_title,
                      run, until)
 
 
@@ -23,7 +23,8 @@ def refused(tmp_path):
     """Starts what must not start; returns (status, log)."""
     def start(*args, env=None, launch=None):
         began = time.monotonic()
-        done = run(*args, env=env, cwd=tmp_path, deadline=DEADLINE + 10)
+        done = run(*AS_ROOT, *args, env=env, cwd=tmp_path,
+                   deadline=DEADLINE + 10)
         assert done.returncode != 0, done.stderr
         assert time.monotonic() - began < DEADLINE + 10
         assert done.stderr.strip(), "it did not say why"
@@ -145,7 +146,8 @@ def test_flag_beats_environment_beats_file(start_server):
                     "ws_max_connections_per_user = 3\n")
         del server.env["DEFAULT_RATE_LIMIT"]
         server.env["LISTEN_ADDR"] = f"127.0.0.1:{ports[1]}"
-        server.args = ["-c", "c.conf", "-d", "file:chatapi.db", "-w", "1"]
+        server.args = [*AS_ROOT, "-c", "c.conf", "-d", "file:chatapi.db",
+                       "-w", "1"]
         # The environment over the file …
         server.port = ports[1]
         server.start()
@@ -212,7 +214,7 @@ def test_second_server_on_one_database(start_server):
     link = os.path.join(server.dir, "link.db")
     os.symlink("chatapi.db", link)
     others = [subprocess.Popen(
-        [BIN, "-d", f"file:{name}", "-l", f"127.0.0.1:{free_port()}",
+        [BIN, *AS_ROOT, "-d", f"file:{name}", "-l", f"127.0.0.1:{free_port()}",
          "-w", "1"], env=clean_env(), stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE, text=True) for name in (path, link)]
     for other in others:

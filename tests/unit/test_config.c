@@ -198,11 +198,13 @@ test_precedence(void **state)
 				   "\t# another\n"
 				   "listen_addr = :1001, [::1]:1002\n"
 				   "retry_interval =\n"
+				   "user = chat-api\n"
 				   "default_rate_limit = 7";
 
 	(void)state;
 	write_conf(conf, sizeof(conf) - 1);
 	assert_int_equal(load("-c", conf_path, ""), 0);
+	assert_string_equal(c.user, "chat-api");
 	assert_int_equal(c.workers, 3);
 	assert_int_equal(c.log_level, LOG_LEVEL_DEBUG);
 	assert_int_equal(c.nlisten, 2);
@@ -221,8 +223,10 @@ test_precedence(void **state)
 	assert_string_equal(c.listen[0], "example.org:2001");
 	/* A flag beats both; -l takes the place of the whole list. */
 	assert_int_equal(load("-w", "5", "--log-level", "error", "-l", ":3001",
-			     "-l", "127.0.0.1:3002", "-c", conf_path, ""),
+			     "-l", "127.0.0.1:3002", "-c", conf_path, "--user",
+			     "web", ""),
 	    0);
+	assert_string_equal(c.user, "web");
 	assert_int_equal(c.workers, 5);
 	assert_int_equal(c.log_level, LOG_LEVEL_ERROR);
 	assert_int_equal(c.nlisten, 2);
@@ -250,8 +254,11 @@ test_environment(void **state)
 	setenv("WEBHOOK_ALLOW_PRIVATE", "1", 1);
 	setenv("DEFAULT_RATE_LIMIT", "0", 1);
 	setenv("SOME_OTHER_SETTING", "x", 1);
+	/* Every shell sets it, and means another thing. */
+	setenv("USER", "root", 1);
 	assert_int_equal(load(""), 0);
 	unsetenv("SOME_OTHER_SETTING");
+	assert_null(c.user);
 	assert_string_equal(c.dsn.path, "/srv/chat.db");
 	assert_int_equal(c.dsn.busy_timeout_ms, 100);
 	assert_string_equal(c.master_key, "0123456789abcdef");
@@ -392,6 +399,10 @@ test_bad_values(void **state)
 		}
 		unsetenv(name);
 	}
+	assert_int_equal(load("--user", "1000", ""), -1);
+	EXPECT_ERROR("flag --user: USER \"1000\" is not allowed", "name");
+	assert_int_equal(load("--user", "a b", ""), -1);
+	assert_int_equal(load("--user", "", ""), -1);
 	setenv("MASTER_API_KEY", "s3cret key", 1);
 	assert_int_equal(load(""), -1);
 	EXPECT_ERROR("environment MASTER_API_KEY", "ASCII");
