@@ -3,4 +3,21 @@
 EXTRA_DIST += \
 	contrib/client-js/README.md \
 	contrib/client-js/index.d.ts \
-	contrib/client-js/package.json
+	contrib/client-js/package.json \
+	contrib/client-js/src/acks.js \
+	contrib/client-js/src/backoff.js \
+	contrib/client-js/src/client.js \
+	contrib/client-js/src/connection.js \
+	contrib/client-js/src/cursors.js \
+	contrib/client-js/src/emitter.js \
+	contrib/client-js/src/errors.js \
+	contrib/client-js/src/index.js \
+	contrib/client-js/src/life.js \
+	contrib/client-js/src/outbox.js \
+	contrib/client-js/src/platform.js \
+	contrib/client-js/src/presence.js \
+	contrib/client-js/src/rest.js \
+	contrib/client-js/src/storage.js \
+	contrib/client-js/src/tokens.js \
+	contrib/client-js/test/live.test.js \
+	contrib/client-js/test/server.js
