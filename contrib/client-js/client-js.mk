@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The JavaScript client: a package for npm; nothing here is built.
-EXTRA_DIST += \
-	contrib/client-js/README.md \
-	contrib/client-js/index.d.ts \
-	contrib/client-js/package.json \
+# The modules are also what the web console imports as client/….
+client_js_modules = \
 	contrib/client-js/src/acks.js \
 	contrib/client-js/src/backoff.js \
 	contrib/client-js/src/client.js \
@@ -18,6 +16,11 @@ EXTRA_DIST += \
 	contrib/client-js/src/presence.js \
 	contrib/client-js/src/rest.js \
 	contrib/client-js/src/storage.js \
-	contrib/client-js/src/tokens.js \
+	contrib/client-js/src/tokens.js
+
+EXTRA_DIST += $(client_js_modules) \
+	contrib/client-js/README.md \
+	contrib/client-js/index.d.ts \
+	contrib/client-js/package.json \
 	contrib/client-js/test/live.test.js \
 	contrib/client-js/test/server.js

@@ -45,6 +45,7 @@ const char config_usage[] =
     "  MASTER_API_KEY ALLOWED_ORIGINS WS_MAX_CONNECTIONS_PER_USER\n"
     "  SHUTDOWN_DRAIN_TIMEOUT RETRY_MAX_ATTEMPTS RETRY_INTERVAL\n"
     "  PRESENCE_GRACE RESUME_WAIT KEY_FILE WEBHOOK_ALLOW_PRIVATE\n"
+    "  CONSOLE CONSOLE_DIR\n"
     "and user, only in FILE.\n"
     "A flag beats the environment, which beats the file.";
 
@@ -302,5 +303,6 @@ config_free(struct config *c)
 	free(c->allowed_origins);
 	free(c->key_file);
 	free(c->user);
+	free(c->console_dir);
 	memset(c, 0, sizeof(*c));
 }

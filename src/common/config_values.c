@@ -325,22 +325,40 @@ parse_resume_wait(struct config_value *v)
 	return 0;
 }
 
+/* NULL when it is empty or too long; new memory. */
+static char *
+absolute_path(const char *text)
+{
+	char path[PATH_SIZE];
+	size_t n = strlen(text);
+
+	if (n == 0 || n >= sizeof(path))
+		return NULL;
+	memcpy(path, text, n + 1);
+	return make_absolute(path) == -1 ? NULL : mem_strdup(path);
+}
+
 static int
 parse_key_file(struct config_value *v)
 {
-	char path[PATH_SIZE];
-	size_t n;
-
 	if (v->text == NULL)
 		return 0;
-	n = strlen(v->text);
-	if (n == 0 || n >= sizeof(path))
-		return -1;
-	memcpy(path, v->text, n + 1);
-	if (make_absolute(path) == -1)
-		return -1;
-	v->config->key_file = mem_strdup(path);
-	return 0;
+	v->config->key_file = absolute_path(v->text);
+	return v->config->key_file == NULL ? -1 : 0;
+}
+
+static int
+parse_console(struct config_value *v)
+{
+	v->config->console = strcmp(v->text, "yes") == 0;
+	return v->config->console || strcmp(v->text, "no") == 0 ? 0 : -1;
+}
+
+static int
+parse_console_dir(struct config_value *v)
+{
+	v->config->console_dir = absolute_path(v->text);
+	return v->config->console_dir == NULL ? -1 : 0;
 }
 
 static int
@@ -419,4 +437,8 @@ const struct config_setting config_settings[CONFIG_SETTINGS] = {
 	    "it must be 0 or 1", false, parse_allow_private },
 	[SETTING_USER] = { "USER", 'U', NULL, "it must be the name of a user",
 	    false, parse_user, true },
+	[SETTING_CONSOLE] = { "CONSOLE", 0, "yes", "it must be yes or no",
+	    false, parse_console },
+	[SETTING_CONSOLE_DIR] = { "CONSOLE_DIR", 0, CHATAPI_DATADIR "/console",
+	    "it must name a directory", false, parse_console_dir },
 };

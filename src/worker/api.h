@@ -10,6 +10,11 @@ void api_metrics(struct http_request *q);
 void api_docs_openapi(struct http_request *q);
 void api_docs_asyncapi(struct http_request *q);
 
+void api_console_redirect(struct http_request *q);
+void api_console_index(struct http_request *q);
+void api_console_file(struct http_request *q);
+void api_console_client(struct http_request *q);
+
 void api_tenants_list(struct http_request *q);
 void api_tenants_create(struct http_request *q);
 void api_tenants_get(struct http_request *q);

@@ -79,6 +79,9 @@ void http_refuse(struct http_request *q, int status, const char *code,
 void http_abandon(struct http_request *q);
 /* The body of http_reply() is no JSON but this media type; borrowed. */
 void http_set_type(struct http_request *q, const char *type);
+/* Whole header lines of the answer, each with its CRLF, in the place of
+ * "Cache-Control: no-store"; borrowed.  Not those of an error. */
+void http_set_head(struct http_request *q, const char *lines);
 /* Adds a header to the answer that follows. */
 void http_add_header(struct http_request *q, const char *name,
     const char *value);

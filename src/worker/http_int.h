@@ -106,6 +106,7 @@ struct http_request {
 	struct evhttp_request *req;
 	const struct route *route;
 	const char *type; /* of the answer's body; NULL = JSON */
+	const char *head; /* see http_set_head(); or NULL */
 	enum route_method method;
 	bool close;     /* the connection ends with the answer */
 	bool linger;    /* and what still comes is thrown away */

@@ -34,6 +34,8 @@ static const struct {
 	{ 201, "Created" },
 	{ 202, "Accepted" },
 	{ 204, "No Content" },
+	{ 304, "Not Modified" },
+	{ 308, "Permanent Redirect" },
 	{ 400, "Bad Request" },
 	{ 401, "Unauthorized" },
 	{ 403, "Forbidden" },
@@ -97,7 +99,7 @@ date_now(struct http *h)
 
 static void
 head_start(struct http *h, int status, const char *type, size_t body_len,
-    const char *id)
+    const char *lines, const char *id)
 {
 	struct buf *b = &h->head;
 
@@ -108,15 +110,18 @@ head_start(struct http *h, int status, const char *type, size_t body_len,
 	buf_adds(b, reason_of(status));
 	buf_adds(b, "\r\nDate: ");
 	buf_adds(b, date_now(h));
-	if (status != 204) {
-		buf_adds(b, "\r\nContent-Type: ");
-		buf_adds(b, type != NULL ? type : "application/json");
+	if (status != 204 && status != 304) {
+		if (status != 308) {
+			buf_adds(b, "\r\nContent-Type: ");
+			buf_adds(b, type != NULL ? type : "application/json");
+		}
 		buf_adds(b, "\r\nContent-Length: ");
 		buf_add_u64(b, body_len);
 	}
+	buf_adds(b, "\r\n");
+	buf_adds(b, lines != NULL ? lines : "Cache-Control: no-store\r\n");
 	buf_adds(b,
-	    "\r\nCache-Control: no-store"
-	    "\r\nX-Content-Type-Options: nosniff"
+	    "X-Content-Type-Options: nosniff"
 	    "\r\nX-Request-Id: ");
 	buf_adds(b, id);
 	buf_adds(b, "\r\n");
@@ -276,7 +281,8 @@ reply_finish(struct http_request *q, int status, struct buf *body)
 		return;
 	}
 	closes = reply_closes(q);
-	head_start(h, status, q->type, body != NULL ? body->len : 0, q->id);
+	head_start(h, status, q->type, body != NULL ? body->len : 0, q->head,
+	    q->id);
 	if (q->rated)
 		head_rate(h, &q->rate);
 	head_cors(q);
@@ -340,6 +346,7 @@ http_refuse(struct http_request *q, int status, const char *code,
 	struct buf *b = http_body(q);
 
 	q->type = NULL;
+	q->head = NULL;
 	error_json(b, code, field, message, q->id);
 	http_reply(q, status, b);
 }
@@ -383,6 +390,12 @@ http_set_type(struct http_request *q, const char *type)
 }
 
 void
+http_set_head(struct http_request *q, const char *lines)
+{
+	q->head = lines;
+}
+
+void
 http_add_header(struct http_request *q, const char *name, const char *value)
 {
 	int n = snprintf(q->extra + q->extra_len,
@@ -410,7 +423,7 @@ http_reply_failed(struct http *h, bool too_long, const char *origin)
 		    "than 8 KiB.",
 		    id);
 	reply_count(h, status);
-	head_start(h, status, NULL, body.len, id);
+	head_start(h, status, NULL, body.len, NULL, id);
 	/* The server's own pages may read it anyway. */
 	if (*origin != '\0')
 		cors_headers(&h->head,

@@ -23,6 +23,14 @@ static const struct route routes[] = {
 	    false },
 	{ ROUTE_GET, "/asyncapi.json", api_docs_asyncapi, ROUTE_OPEN, BODY_MAX,
 	    false },
+	{ ROUTE_GET, "/console", api_console_redirect, ROUTE_OPEN, BODY_MAX,
+	    false },
+	{ ROUTE_GET, "/console/", api_console_index, ROUTE_OPEN, BODY_MAX,
+	    false },
+	{ ROUTE_GET, "/console/{}", api_console_file, ROUTE_OPEN, BODY_MAX,
+	    false },
+	{ ROUTE_GET, "/console/client/{}", api_console_client, ROUTE_OPEN,
+	    BODY_MAX, false },
 	{ ROUTE_GET, "/ws", ws_upgrade, ROUTE_OPEN, BODY_MAX, false },
 	{ ROUTE_GET, "/admin/tenants", api_tenants_list, ROUTE_ADMIN, BODY_MAX,
 	    false },
@@ -156,7 +164,9 @@ target_origin(const char *target, const char *end)
 static const char *
 path_parse(struct route_target *t, char **at, const char *p, const char *end)
 {
-	while (p < end) {
+	bool more = p < end;
+
+	while (more) {
 		const char *slash = memchr(p, '/', (size_t)(end - p));
 		const char *stop = slash != NULL ? slash : end;
 		struct str segment;
@@ -165,13 +175,14 @@ path_parse(struct route_target *t, char **at, const char *p, const char *end)
 			false))
 			return "The path holds a broken percent escape, a "
 			       "control character or bytes that are not UTF-8.";
-		if (t->nsegments == ROUTE_SEGMENTS_MAX || segment.len == 0 ||
-		    (slash != NULL && slash + 1 == end)) {
+		more = slash != NULL;
+		if (t->nsegments == ROUTE_SEGMENTS_MAX ||
+		    (segment.len == 0 && (more || t->nsegments == 0))) {
 			t->nsegments = 0;
 			return NULL;
 		}
 		t->segments[t->nsegments++] = segment;
-		p = slash != NULL ? slash + 1 : end;
+		p = stop + 1;
 	}
 	return NULL;
 }
@@ -270,7 +281,7 @@ pattern_match(const char *pattern, const struct route_target *t,
 			return false;
 		s = &t->segments[n++];
 		if (len == 2 && pattern[0] == '{') {
-			if (*nparams == ROUTE_PARAMS_MAX)
+			if (*nparams == ROUTE_PARAMS_MAX || s->len == 0)
 				return false;
 			params[(*nparams)++] = *s;
 		} else if (s->len != len || memcmp(s->p, pattern, len) != 0)

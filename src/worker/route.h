@@ -74,8 +74,8 @@ struct route_target {
  * Takes an origin-form ("/path?query") or absolute-form target apart and
  * undoes its percent escapes, and '+' in the query.  NULL, or a sentence for
  * the client: a broken escape, control characters, bytes that are not UTF-8,
- * too long; *field = the query parameter to blame, inside t, or NULL.  A path that no route can have (too many or empty segments)
- * comes back with nsegments 0.
+ * too long; *field = the query parameter to blame, inside t, or NULL.  A path that no route can have (too many segments, or an
+ * empty one before the last) comes back with nsegments 0.
  */
 const char *route_target_parse(struct route_target *t, const char *target,
     size_t len, const char **field) __attribute__((warn_unused_result));

@@ -24,6 +24,7 @@
 #include "../writer/store.h"
 #include "auth.h"
 #include "bus.h"
+#include "console.h"
 #include "feed.h"
 #include "http.h"
 #include "reader.h"
@@ -78,6 +79,20 @@ worker_hello(const struct worker *w, struct rec_hello *h)
 	h->build.len = strlen(PACKAGE_VERSION);
 }
 
+/* Without its files the server serves on; one of the workers says so. */
+static void
+worker_console(struct worker *w)
+{
+	const char *dir = w->config.console_dir;
+
+	if (!w->config.console || dir == NULL)
+		return;
+	w->console = console_load(dir);
+	if (w->console == NULL && w->slot == 0)
+		log_warn("no web console: its files are not there",
+		    "dir=%s errno=%d", dir, errno);
+}
+
 int
 worker_configure(struct worker *w, const struct wire_record *rec)
 {
@@ -102,6 +117,7 @@ worker_configure(struct worker *w, const struct wire_record *rec)
 	w->feeder = feeder_new(w);
 	w->typing = typing_new(w);
 	w->ws = ws_list_new(w);
+	worker_console(w);
 	for (uint32_t i = 0; i < r.nlisteners; i++)
 		fds[i] = CHILD_FD_LISTEN + (int)i;
 	w->http = http_new(w, fds, r.nlisteners);
@@ -119,6 +135,7 @@ worker_free(struct worker *w)
 {
 	ws_list_free(w->ws);
 	http_free(w->http);
+	console_free(w->console);
 	typing_free(w->typing);
 	feeder_free(w->feeder);
 	rooms_free(w->rooms);

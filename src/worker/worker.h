@@ -15,6 +15,7 @@ struct submit;
 struct auth;
 struct http;
 struct bus;
+struct console;
 struct rooms;
 struct users;
 struct feeder;
@@ -35,6 +36,7 @@ struct worker {
 	struct auth *auth;            /* keys and tenants, cached */
 	struct http *http;            /* evhttp and the REST API */
 	struct bus *bus;              /* the hub: interest, attach, events */
+	struct console *console;      /* its files; NULL = there is none */
 	struct rooms *rooms;          /* rooms with sockets here */
 	struct users *users;          /* users with sockets here */
 	struct feeder *feeder;        /* who is behind and gets pages */

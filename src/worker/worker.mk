@@ -8,6 +8,7 @@ worker_sources += \
 	src/worker/api_acks.c \
 	src/worker/api_args.c src/worker/api_args.h \
 	src/worker/api_channels.c \
+	src/worker/api_console.c \
 	src/worker/api_docs.c src/worker/api_docs.h \
 	src/worker/api_health.c \
 	src/worker/api_members.c \
@@ -23,6 +24,7 @@ worker_sources += \
 	src/worker/api_ws_token.c \
 	src/worker/auth.c src/worker/auth.h \
 	src/worker/auth_jwt.c src/worker/auth_jwt.h \
+	src/worker/console.c src/worker/console.h \
 	src/worker/cors.c src/worker/cors.h \
 	src/worker/guard.c src/worker/guard.h \
 	src/worker/http.c src/worker/http.h src/worker/http_int.h \

@@ -45,6 +45,7 @@ EXTRA_DIST += \
 	tests/e2e/test_checker.py \
 	tests/e2e/test_big_room.py \
 	tests/e2e/test_clock.py \
+	tests/e2e/test_console_files.py \
 	tests/e2e/test_contract_files.py \
 	tests/e2e/test_contract_table.py \
 	tests/e2e/test_cors.py \

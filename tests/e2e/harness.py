@@ -24,6 +24,9 @@ SLOW = SANITIZERS or os.environ.get("CHATAPI_SLOW", "") not in ("", "0")
 
 # Seconds within which anything that will happen has happened.
 DEADLINE = 60.0 if SLOW else 20.0
+# The web console as it will be installed.
+CONSOLE = os.path.join(os.path.dirname(os.path.abspath(BIN)), "share",
+                       "console")
 MASTER_KEY = "operator-key-of-the-end-to-end-tests"
 
 # What a sanitizer or an abort leaves in the log.
@@ -130,7 +133,8 @@ class Server:
         self.dir = directory or tempfile.mkdtemp(prefix="chatapi-e2e-")
         self.port = free_port()
         self.env = {"MASTER_API_KEY": MASTER_KEY, "DEFAULT_RATE_LIMIT": "0",
-                    "WS_MAX_CONNECTIONS_PER_USER": "1000"}
+                    "WS_MAX_CONNECTIONS_PER_USER": "1000",
+                    "CONSOLE_DIR": CONSOLE}
         self.env.update(env or {})
         self.args = [*AS_ROOT, "-w", str(workers), "-d", "file:chatapi.db"]
         if listen:

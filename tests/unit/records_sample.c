@@ -198,6 +198,7 @@ sample_config(struct buf *b)
 	c.dsn.busy_timeout_ms = 5000;
 	c.master_key = strdup("secret");
 	c.key_file = strdup("/key");
+	c.console_dir = strdup("/console");
 	ok = rec_config_put(b, &r) == 0;
 	config_free(&c);
 	return ok;

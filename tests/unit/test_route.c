@@ -52,8 +52,8 @@ test_segments(void **state)
 static void
 test_paths_of_no_route(void **state)
 {
-	static const char *const paths[] = { "/", "", "//", "/rooms/",
-		"/rooms//x", "//rooms", "/a/b/c/d/e/f/g/h/i", "http://host",
+	static const char *const paths[] = { "/", "", "//", "/rooms//x",
+		"//rooms", "/a/b/c/d/e/f/g/h/i", "http://host",
 		"http://host?x=1" };
 
 	(void)state;
@@ -62,6 +62,30 @@ test_paths_of_no_route(void **state)
 			continue;
 		assert_null(parse(paths[i]));
 		assert_int_equal(target.nsegments, 0);
+	}
+}
+
+/* A slash at the end is an empty segment, which no {} takes. */
+static void
+test_last_slash(void **state)
+{
+	static const char *const none[] = { "/rooms/", "/rooms/x/",
+		"/rooms/x/messages/", "/admin/tenants/", "/console/x/",
+		"/console/client/", "/console//", "/console/client/x/y" };
+	struct route_match m;
+
+	(void)state;
+	assert_null(parse("/console/?x=1"));
+	assert_int_equal(target.nsegments, 2);
+	assert_segment(1, "");
+	route_match(&m, &target, ROUTE_GET);
+	assert_non_null(m.route);
+	assert_string_equal(m.route->pattern, "/console/");
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		assert_null(parse(none[i]));
+		route_match(&m, &target, ROUTE_GET);
+		if (m.route != NULL || m.allowed != 0)
+			fail_msg("%s is answered", none[i]);
 	}
 }
 
@@ -257,6 +281,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_segments),
 		cmocka_unit_test(test_paths_of_no_route),
+		cmocka_unit_test(test_last_slash),
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_length),
 		cmocka_unit_test(test_query),
