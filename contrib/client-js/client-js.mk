@@ -21,6 +21,10 @@ client_js_modules = \
 EXTRA_DIST += $(client_js_modules) \
 	contrib/client-js/README.md \
 	contrib/client-js/index.d.ts \
+	contrib/client-js/package-lock.json \
 	contrib/client-js/package.json \
 	contrib/client-js/test/live.test.js \
-	contrib/client-js/test/server.js
+	contrib/client-js/test/proxy.js \
+	contrib/client-js/test/reporter.js \
+	contrib/client-js/test/server.js \
+	contrib/client-js/test/storm.test.js

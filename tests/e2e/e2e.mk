@@ -44,6 +44,7 @@ EXTRA_DIST += \
 	tests/e2e/test_channels.py \
 	tests/e2e/test_checker.py \
 	tests/e2e/test_big_room.py \
+	tests/e2e/test_client_js.py \
 	tests/e2e/test_clock.py \
 	tests/e2e/test_console_files.py \
 	tests/e2e/test_contract_files.py \
@@ -98,4 +99,4 @@ CLEANFILES += tests/e2e/e2e.junit.xml tests/e2e/long.junit.xml
 clean-local: clean-e2e-logs
 .PHONY: clean-e2e-logs
 clean-e2e-logs:
-	rm -rf tests/e2e/logs
+	rm -rf tests/e2e/logs tests/e2e/client-js

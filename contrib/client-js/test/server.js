@@ -82,7 +82,8 @@ export class Server {
   async launch() {
     const log = openSync(join(this.dir, 'log'), 'a');
     this.process = spawn(process.env.CHATAPI_BIN,
-      ['-w', '2', '-d', 'file:chatapi.db', '-l', `127.0.0.1:${this.port}`],
+      ['-w', '2', '-d', 'file:chatapi.db', '-l', `127.0.0.1:${this.port}`,
+        ...(process.getuid() === 0 ? ['--user', 'root'] : [])],
       { cwd: this.dir, env: this.env, stdio: ['ignore', log, log] });
     running.add(this);
     await until(async () => {
