@@ -2,7 +2,8 @@
 # openapi.json and asyncapi.json are also embedded in the program, which
 # serves them.
 doc_documents = doc/openapi.json doc/asyncapi.json
-dist_doc_DATA = README doc/api.md doc/architecture.md doc/console.md doc/metrics.md \
+dist_doc_DATA = README doc/api.md doc/architecture.md doc/console.md \
+	doc/metrics.md doc/operations.md \
 	$(doc_documents)
 
 doc_generated = src/worker/docs.gen.c

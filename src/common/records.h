@@ -78,6 +78,7 @@ enum record_type {
 	REC_OP_TENANT_DELETE,
 	REC_OP_WS_TOKEN_ISSUE,
 	REC_OP_WS_TOKEN_REDEEM,
+	REC_OP_BACKUP,
 	REC_OP_END, /* one more than the last; stays here */
 	/* writer to worker or tool */
 	REC_REPLY = 192
@@ -466,6 +467,8 @@ int rec_op_tenant_create_get(const struct wire_record *w,
  *   TENANT_SHOW  a = tenant       KEY_ADD    a = tenant, hash
  *   KEY_LIST     a = tenant       KEY_REVOKE a = tenant, b = key
  *   TENANT_DELETE a = tenant: gone at once, its rows in pieces afterwards
+ *   BACKUP       a = empty to begin one, else its name: how far is it;
+ *                b = "stop" ends it
  * Their replies carry JSON in `text`, as the REST API would answer.
  */
 struct rec_op_admin {
@@ -582,6 +585,9 @@ int rec_op_head_get(const struct wire_record *w, struct op_head *h);
  *   WS_TOKEN_ISSUE  ms = when the token ends (Unix)
  *   WS_TOKEN_REDEEM room = tenant's internal id, text = 'k' or 'j' and the
  *                 user; seq = the API key (k) or jwt_n (j); ms = ends_ms
+ *   BACKUP        text = name of the copy beside the database, or what went
+ *                 wrong; seq = pages done of `room`; ms = 1 when complete;
+ *                 BUSY = another is under way, NOT_FOUND = it is no more
  *   admin reads   text = JSON
  */
 struct rec_reply {

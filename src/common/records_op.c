@@ -356,6 +356,7 @@ admin_type(uint8_t type)
 	case REC_OP_KEY_ADD:
 	case REC_OP_KEY_REVOKE:
 	case REC_OP_KEY_LIST:
+	case REC_OP_BACKUP:
 		return true;
 	default:
 		return false;

@@ -114,7 +114,7 @@ control_takes(uint8_t type)
 {
 	return (type >= REC_OP_TENANT_CREATE && type <= REC_OP_KEY_LIST) ||
 	    type == REC_OP_ROOM_TRIM || type == REC_OP_TENANT_UPDATE ||
-	    type == REC_OP_TENANT_DELETE;
+	    type == REC_OP_TENANT_DELETE || type == REC_OP_BACKUP;
 }
 
 static int

@@ -15,38 +15,65 @@
 
 static const struct command {
 	const char *noun;
-	const char *verb;
+	const char *verb; /* NULL: it has none */
 	const char *args; /* for the usage line */
 	int nargs;
 	bool more; /* that many or more */
 	bool creates;
+	unsigned opts; /* enum tool_opt that it takes */
 	tool_fn *fn;
 	const char *what;
 } commands[] = {
-	{ "tenant", "create", "NAME", 1, false, true, tool_tenant_create,
+	{ "tenant", "create", "NAME", 1, false, true, 0, tool_tenant_create,
 	    "make a tenant and its first API key, shown only now" },
-	{ "tenant", "list", "", 0, false, false, tool_tenant_list,
+	{ "tenant", "list", "", 0, false, false, 0, tool_tenant_list,
 	    "list the tenants" },
-	{ "tenant", "show", "TENANT", 1, false, false, tool_tenant_show,
+	{ "tenant", "show", "TENANT", 1, false, false, 0, tool_tenant_show,
 	    "show one tenant" },
-	{ "tenant", "update", "TENANT FIELD=VALUE...", 2, true, false,
+	{ "tenant", "update", "TENANT FIELD=VALUE...", 2, true, false, 0,
 	    tool_tenant_update,
 	    "change a tenant; null clears, @FILE reads the value" },
-	{ "tenant", "disable", "TENANT", 1, false, false, tool_tenant_disable,
-	    "refuse all that its users and backend ask" },
-	{ "tenant", "enable", "TENANT", 1, false, false, tool_tenant_enable,
+	{ "tenant", "disable", "TENANT", 1, false, false, 0,
+	    tool_tenant_disable, "refuse all that its users and backend ask" },
+	{ "tenant", "enable", "TENANT", 1, false, false, 0, tool_tenant_enable,
 	    "undo that" },
-	{ "tenant", "delete", "TENANT", 1, false, false, tool_tenant_delete,
+	{ "tenant", "delete", "TENANT", 1, false, false, 0, tool_tenant_delete,
 	    "delete a tenant with all its data" },
-	{ "key", "add", "TENANT", 1, false, false, tool_key_add,
+	{ "key", "add", "TENANT", 1, false, false, 0, tool_key_add,
 	    "make another API key for a tenant, shown only now" },
-	{ "key", "list", "TENANT", 1, false, false, tool_key_list,
+	{ "key", "list", "TENANT", 1, false, false, 0, tool_key_list,
 	    "list a tenant's keys" },
-	{ "key", "revoke", "TENANT KEY", 2, false, false, tool_key_revoke,
+	{ "key", "revoke", "TENANT KEY", 2, false, false, 0, tool_key_revoke,
 	    "revoke a key by its key_id" },
+	{ "backup", NULL, "FILE", 1, false, false, TOOL_FORCE | TOOL_QUIET,
+	    tool_backup, "copy the database to a new file, also in use" },
+	{ "restore", NULL, "FILE", 1, false, true, TOOL_DISCARD | TOOL_QUIET,
+	    tool_restore, "put a backup in the database's place" },
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 #define ARGS_MAX 16
+
+static const struct option {
+	const char *name;
+	enum tool_opt bit;
+	const char *value; /* what it takes; NULL: nothing */
+} options[] = {
+	{ "--force", TOOL_FORCE, NULL },
+	{ "--quiet", TOOL_QUIET, NULL },
+	{ "--discard", TOOL_DISCARD, NULL },
+	{ "--full", TOOL_FULL, NULL },
+};
+#define NOPTIONS (sizeof(options) / sizeof(options[0]))
+
+static void
+usage_options(FILE *to, unsigned opts)
+{
+	for (size_t i = 0; i < NOPTIONS; i++)
+		if ((opts & options[i].bit) != 0)
+			(void)fprintf(to, " [%s%s%s]", options[i].name,
+			    options[i].value != NULL ? " " : "",
+			    options[i].value != NULL ? options[i].value : "");
+}
 
 static void
 usage(FILE *to)
@@ -56,30 +83,51 @@ usage(FILE *to)
 		const struct command *c = &commands[i];
 
 		(void)fprintf(to,
-		    "  chatapi [-c FILE] [-d DSN] %s %s [--json]%s%s\n"
-		    "        %s\n",
-		    c->noun, c->verb, c->nargs > 0 ? " " : "", c->args,
-		    c->what);
+		    "  chatapi [-c FILE] [-d DSN] %s%s%s [--json]", c->noun,
+		    c->verb != NULL ? " " : "", c->verb != NULL ? c->verb : "");
+		usage_options(to, c->opts);
+		(void)fprintf(to, "%s%s\n        %s\n", c->nargs > 0 ? " " : "",
+		    c->args, c->what);
 	}
+}
+
+/* Takes an option that is not --json or --help: how many words, 0 none. */
+static int
+option(struct tool *t, int argc, char **argv)
+{
+	for (size_t i = 0; i < NOPTIONS; i++) {
+		if (strcmp(options[i].name, argv[0]) != 0)
+			continue;
+		if (options[i].value != NULL && argc < 2)
+			return 0;
+		t->opts |= options[i].bit;
+		if (options[i].value == NULL)
+			return 1;
+		t->value[i] = argv[1];
+		return 2;
+	}
+	return 0;
 }
 
 /* Takes options out of the words; the number left, or -1. */
 static int
 words(struct tool *t, int argc, char **argv, char **out, bool *help)
 {
-	bool options = true;
-	int n = 0;
+	bool on = true;
+	int n = 0, took;
 
 	for (int i = 0; i < argc; i++) {
-		if (options && strcmp(argv[i], "--") == 0)
-			options = false;
-		else if (options && strcmp(argv[i], "--json") == 0)
+		if (on && strcmp(argv[i], "--") == 0)
+			on = false;
+		else if (on && strcmp(argv[i], "--json") == 0)
 			t->json = true;
-		else if (options &&
+		else if (on &&
 		    (strcmp(argv[i], "--help") == 0 ||
 			strcmp(argv[i], "-h") == 0))
 			*help = true;
-		else if ((options && argv[i][0] == '-') || n == ARGS_MAX) {
+		else if (on && (took = option(t, argc - i, argv + i)) > 0)
+			i += took - 1;
+		else if ((on && argv[i][0] == '-') || n == ARGS_MAX) {
 			(void)fprintf(stderr,
 			    "chatapi: unexpected argument \"%s\"\n", argv[i]);
 			return -1;
@@ -89,16 +137,50 @@ words(struct tool *t, int argc, char **argv, char **out, bool *help)
 	return n;
 }
 
-static const struct command *
-find(char **w, int n)
+const char *
+tool_value(const struct tool *t, enum tool_opt bit)
 {
-	if (n < 2)
-		return NULL;
-	for (size_t i = 0; i < NCOMMANDS; i++)
-		if (strcmp(commands[i].noun, w[0]) == 0 &&
-		    strcmp(commands[i].verb, w[1]) == 0)
-			return &commands[i];
+	for (size_t i = 0; i < NOPTIONS; i++)
+		if (options[i].bit == bit)
+			return t->value[i];
 	return NULL;
+}
+
+/* The command that the words name, and how many of them do. */
+static const struct command *
+find(char **w, int n, int *named)
+{
+	for (size_t i = 0; i < NCOMMANDS; i++) {
+		const struct command *c = &commands[i];
+
+		*named = c->verb != NULL ? 2 : 1;
+		if (n >= *named && strcmp(c->noun, w[0]) == 0 &&
+		    (c->verb == NULL || strcmp(c->verb, w[1]) == 0))
+			return c;
+	}
+	return NULL;
+}
+
+/* Does it take what it was given?  If not, a line on stderr. */
+static bool
+fits(const struct tool *t, const struct command *c, int n)
+{
+	const char *gap = c->verb != NULL ? " " : "";
+	const char *verb = c->verb != NULL ? c->verb : "";
+
+	for (size_t i = 0; i < NOPTIONS; i++)
+		if ((t->opts & ~c->opts & options[i].bit) != 0) {
+			(void)fprintf(stderr,
+			    "chatapi: %s%s%s has no option %s\n", c->noun, gap,
+			    verb, options[i].name);
+			return false;
+		}
+	if (n < c->nargs || (n > c->nargs && !c->more)) {
+		(void)fprintf(stderr, "chatapi: %s%s%s takes %s\n", c->noun,
+		    gap, verb, c->nargs == 0 ? "no argument" : c->args);
+		return false;
+	}
+	return true;
 }
 
 static int
@@ -107,7 +189,7 @@ run(struct tool *t, int argc, char **argv)
 	const struct command *c;
 	char *w[ARGS_MAX + 1];
 	bool help = false;
-	int n;
+	int n, named = 0;
 
 	if ((n = words(t, argc, argv, w, &help)) == -1) {
 		usage(stderr);
@@ -117,20 +199,17 @@ run(struct tool *t, int argc, char **argv)
 		usage(stdout);
 		return 0;
 	}
-	if ((c = find(w, n)) == NULL) {
+	if ((c = find(w, n, &named)) == NULL) {
 		(void)fprintf(stderr, "chatapi: unknown command \"%s%s%s\"\n",
 		    n > 0 ? w[0] : "", n > 1 ? " " : "", n > 1 ? w[1] : "");
 		usage(stderr);
 		return 2;
 	}
-	if (n - 2 < c->nargs || (n - 2 > c->nargs && !c->more)) {
-		(void)fprintf(stderr, "chatapi: %s %s takes %s\n", c->noun,
-		    c->verb, c->nargs == 0 ? "no argument" : c->args);
+	if (!fits(t, c, n - named))
 		return 2;
-	}
 	t->may_create = c->creates;
 	w[n] = NULL;
-	return c->fn(t, w + 2);
+	return c->fn(t, w + named);
 }
 
 int

@@ -2,9 +2,14 @@
 tool_sources = \
 	src/tool/tool.c \
 	src/tool/tool.h \
+	src/tool/tool_backup.c \
+	src/tool/tool_check.c \
+	src/tool/tool_file.c \
 	src/tool/tool_int.h \
 	src/tool/tool_key.c \
 	src/tool/tool_print.c \
+	src/tool/tool_progress.c \
+	src/tool/tool_restore.c \
 	src/tool/tool_submit.c \
 	src/tool/tool_tenant.c \
 	src/tool/tool_tenant_change.c

@@ -7,6 +7,7 @@
 #define TOOL_TOOL_INT_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "../common/buf.h"
 #include "../common/records.h"
@@ -17,9 +18,20 @@ struct link;
 struct secrets;
 struct store;
 
+/* Options behind a command; a bit each. */
+enum tool_opt {
+	TOOL_FORCE = 1,
+	TOOL_QUIET = 2,
+	TOOL_DISCARD = 4,
+	TOOL_FULL = 8
+};
+#define TOOL_OPTS 8
+
 struct tool {
 	struct config *config;
-	bool json;         /* --json */
+	bool json;                    /* --json */
+	unsigned opts;                /* enum tool_opt, or-ed: those given */
+	const char *value[TOOL_OPTS]; /* of those that have one; else NULL */
 	bool may_create;   /* the command makes the database if need be */
 	struct link *link; /* to the running server, or … */
 	int lock_fd;
@@ -37,6 +49,11 @@ tool_fn tool_tenant_create, tool_tenant_list, tool_tenant_show;
 tool_fn tool_tenant_update, tool_tenant_disable, tool_tenant_enable;
 tool_fn tool_tenant_delete;
 tool_fn tool_key_add, tool_key_list, tool_key_revoke;
+tool_fn tool_backup, tool_restore;
+
+/* ---- tool.c ---- */
+/* What such an option was given; NULL without it. */
+const char *tool_value(const struct tool *t, enum tool_opt bit);
 
 /* ---- tool_submit.c ---- */
 /* The head of an operation to put into t->op. */
@@ -47,11 +64,90 @@ struct op_head tool_head(struct tool *t);
  * it was done; -1 when it was not, and stderr says why.
  */
 int tool_submit(struct tool *t, struct rec_reply *reply);
+/* The same, with any outcome of a reply that came. */
+int tool_exchange(struct tool *t, struct rec_reply *reply);
+/* Connects to the server, or becomes the writer if there is none: then
+ * t->link or t->store is set.  -1: stderr says why. */
+int tool_connect(struct tool *t);
+/*
+ * Takes the lock alone, for what no server may see: t->lock_fd.  -1: there
+ * is a server or another command, and stderr says so.
+ */
+int tool_lock(struct tool *t);
 void tool_disconnect(struct tool *t);
+
+/* ---- tool_progress.c ---- */
+/*
+ * How far a long command is, on stderr: a line that is rewritten on a
+ * terminal, else one every ten seconds, nothing with --quiet.  `bytes`: the
+ * numbers are bytes.
+ */
+struct progress {
+	const char *label;
+	bool bytes;
+	bool tty;
+	bool quiet;
+	bool shown;        /* the line is there */
+	uint64_t began_ms; /* monotonic */
+	uint64_t last_ms;
+};
+void progress_begin(struct progress *p, const struct tool *t, const char *label,
+    bool bytes);
+void progress_show(struct progress *p, uint64_t done, uint64_t all);
+/* The line itself, ms after the beginning; pure. */
+void progress_line(char *out, size_t size, const struct progress *p,
+    uint64_t done, uint64_t all, uint64_t ms);
+/* "1.5 MiB", or a plain number; pure. */
+#define PROGRESS_NUMBER_SIZE 32
+void progress_number(char out[PROGRESS_NUMBER_SIZE], uint64_t n, bool bytes);
+/* Takes the line away. */
+void progress_end(struct progress *p);
+/* From here on SIGINT, SIGTERM and SIGHUP only make tool_stopped() true. */
+void tool_catch_signals(void);
+bool tool_stopped(void);
+
+/* ---- tool_file.c ---- */
+/* The database's real name with a suffix, new; without a suffix itself. */
+char *tool_db_path(const struct tool *t, const char *suffix);
+/* Syncs the file, -1 with a line on stderr. */
+int tool_sync_file(const char *path);
+/* The same of the directory that it is in. */
+int tool_sync_dir(const char *path);
+/* True (and a line on stderr) when path is the database, its key file or
+ * another file of theirs. */
+bool tool_is_ours(const struct tool *t, const char *path);
+/*
+ * Copies `from` to the new file `to` (mode 0600), synced; -1 with a line on
+ * stderr, and `to` is gone then.
+ */
+int tool_copy(struct tool *t, const char *label, const char *from,
+    const char *to);
+/*
+ * Moves a synced file to `to`, over another one only if `force`; onto another
+ * file system by a copy beside `to`.  -1 with a line on stderr.
+ */
+int tool_place(struct tool *t, const char *from, const char *to, bool force);
+/* Gives a file an owner and a mode; -1 with a line on stderr. */
+int tool_take_over(const char *path, uid_t uid, gid_t gid, mode_t mode);
+/* Removes a database file, SQLite's files beside it. */
+void tool_remove_db(const char *path);
 
 /* ---- tool_tenant.c ---- */
 /* Prints a tenant, as JSON with --json. */
 void tool_tenant_print(struct tool *t, struct json_object *o);
+
+/* ---- tool_backup.c ---- */
+/*
+ * A sealed copy of the database as it is now, beside it, by the server's
+ * writer or in its place.  Its name, new, and the descriptor that keeps it
+ * from being taken for a stale one; NULL, and stderr says why.
+ */
+char *tool_snapshot(struct tool *t, int *lock);
+
+/* ---- tool_check.c ---- */
+/* Is this copy, in nobody's use, a sound database of a schema that we know?
+ * `name` is what it is called on stderr.  0, -1. */
+int tool_check_copy(struct tool *t, const char *path, const char *name);
 
 /* ---- tool_print.c ---- */
 /* One line on stderr; returns 1, the exit status. */

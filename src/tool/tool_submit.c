@@ -145,7 +145,7 @@ tool_become_writer(struct tool *t)
 	return 1;
 }
 
-static int
+int
 tool_connect(struct tool *t)
 {
 	const char *db = t->config->dsn.path;
@@ -169,6 +169,29 @@ tool_connect(struct tool *t)
 	    "not answer: a server that starts or stops, or another command; "
 	    "try again",
 	    db);
+	return -1;
+}
+
+int
+tool_lock(struct tool *t)
+{
+	const char *db = t->config->dsn.path;
+	char err[512];
+	int saved;
+
+	if (tool_become_owner(t) == -1)
+		return -1;
+	t->lock_fd = lock_take(db, LOCK_STEP_MS, err, sizeof(err));
+	saved = errno;
+	tool_be_root_again(t);
+	if (t->lock_fd != -1)
+		return 0;
+	if (saved == EWOULDBLOCK)
+		(void)tool_error("database %s is in use: stop the server "
+				 "first, or wait for the other command",
+		    db);
+	else
+		(void)tool_error("%s", err);
 	return -1;
 }
 
@@ -224,7 +247,7 @@ tool_apply(struct tool *t)
 }
 
 int
-tool_submit(struct tool *t, struct rec_reply *reply)
+tool_exchange(struct tool *t, struct rec_reply *reply)
 {
 	struct wire_record rec;
 
@@ -242,6 +265,14 @@ tool_submit(struct tool *t, struct rec_reply *reply)
 				 "another version?)");
 		return -1;
 	}
+	return 0;
+}
+
+int
+tool_submit(struct tool *t, struct rec_reply *reply)
+{
+	if (tool_exchange(t, reply) == -1)
+		return -1;
 	if (reply->outcome == OUTCOME_OK || reply->outcome == OUTCOME_REPEATED)
 		return 0;
 	if (reply->outcome == OUTCOME_SECRETS) {

@@ -129,6 +129,12 @@ store_open(const struct dsn *dsn, char *err, size_t errsize)
 	buf_init(&s->text, TEXT_MAX);
 	buf_init(&s->old, WIRE_RECORD_MAX * 16);
 	err[0] = '\0';
+	if (store_restoring(s)) {
+		(void)snprintf(err, errsize,
+		    "a restore of database %s was interrupted: run it again",
+		    s->path);
+		goto fail;
+	}
 	if (store_disk_create(s) == -1) {
 		(void)snprintf(err, errsize, "cannot create database %s: %s",
 		    s->path, strerror(errno));
@@ -147,6 +153,7 @@ store_open(const struct dsn *dsn, char *err, size_t errsize)
 	    store_sweep_start(s) == -1 ||
 	    store_checkpoint_start(s, err, errsize) == -1)
 		goto fail;
+	store_backup_clean(s);
 	return s;
 fail:
 	if (err[0] == '\0')
@@ -169,6 +176,7 @@ store_close(struct store *s)
 		return;
 	if (s->active)
 		store_rollback(s);
+	(void)store_backup_end(s, false);
 	sql_finalize(s);
 	if (s->db != NULL && sqlite3_close(s->db) != SQLITE_OK)
 		log_error("database not closed", "text=\"%s\"",

@@ -95,6 +95,42 @@ bool store_sweep_pending(const struct store *s);
 uint64_t store_wal_bytes(const struct store *s);
 /* Checkpoints run so far. */
 uint64_t store_checkpoints(const struct store *s);
+
+/* ---- store_backup.c ---- */
+/*
+ * One copy of the whole database at a time, beside it, in a file of its name
+ * and a suffix; its owner is whoever holds a flock on it.  0, or -1 with a
+ * sentence in err (STORE_BACKUP_ERR_SIZE).
+ */
+#define STORE_BACKUP_SUFFIX_SIZE 32
+#define STORE_BACKUP_ERR_SIZE 4400
+int store_backup_begin(struct store *s, char *err, size_t errsize);
+/* So many pages more, outside a batch.  1 it is complete, 0 there is more,
+ * -1 it failed (err). */
+int store_backup_step(struct store *s, unsigned pages, char *err,
+    size_t errsize);
+bool store_backup_active(const struct store *s);
+/* The next three: while one is active. */
+bool store_backup_owned(const struct store *s);
+const char *store_backup_suffix(const struct store *s);
+void store_backup_progress(const struct store *s, uint64_t *done,
+    uint64_t *pages);
+/* Ends the one under way, if any, and closes its file, which stays only if
+ * `keep`.  -1: it could not be closed properly, and is gone. */
+int store_backup_end(struct store *s, bool keep);
+/* At the start: removes copies that nobody will finish. */
+void store_backup_clean(const struct store *s);
+/*
+ * Makes of a complete copy, in nobody's use, a database of its own: another
+ * epoch, no receipts, no tokens, all in one file.  0, or -1 with a sentence
+ * in err.  Does not sync.
+ */
+int store_backup_seal(const char *path, char *err, size_t errsize);
+
+/* A file of the database's name and this is there while a restore puts another
+ * in its place: then it is not opened. */
+#define STORE_RESTORING_SUFFIX "-restoring"
+
 /* A write probe for /health after a refusal: an empty batch. */
 enum store_result store_probe(struct store *s)
     __attribute__((warn_unused_result));

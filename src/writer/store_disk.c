@@ -56,17 +56,23 @@ store_disk_remove(const struct store *s)
 	}
 }
 
-bool
-store_disk_room(const struct store *s)
+uint64_t
+store_disk_free(const struct store *s)
 {
 	struct statvfs fs;
 	uint64_t blocks;
 
 	if (statvfs(s->path, &fs) == -1)
-		return true;
+		return UINT64_MAX;
 	/* What is kept back is kept for root. */
 	blocks = geteuid() == 0 ? fs.f_bfree : fs.f_bavail;
-	return blocks * fs.f_frsize >= ROOM_MIN;
+	return blocks * fs.f_frsize;
+}
+
+bool
+store_disk_room(const struct store *s)
+{
+	return store_disk_free(s) >= ROOM_MIN;
 }
 
 /* Writes the file's own first bytes over it. */

@@ -124,6 +124,7 @@ struct tenant_entry {
 #define WAL_HEAD_SIZE 32
 
 struct receipts;
+struct store_backup;
 
 struct store {
 	sqlite3 *db;
@@ -155,6 +156,8 @@ struct store {
 
 	uint64_t index_regions; /* of the wal-index that surely are there */
 	bool index_full;        /* there was no room for another */
+
+	struct store_backup *backup; /* under way; or NULL */
 
 	struct str users[EVENT_USERS_MAX];
 	uint64_t keys[EVENT_USERS_MAX + 1];
@@ -303,9 +306,16 @@ int store_disk_create(struct store *s);
 void store_disk_remove(const struct store *s);
 /* Is there room on its disk? */
 bool store_disk_room(const struct store *s);
+/* Bytes that are free on its disk; a very high number when that cannot be
+ * told. */
+uint64_t store_disk_free(const struct store *s);
 /* Brings the first frames of the WAL to the disk, also what an earlier sync
  * failed to.  -1 with errno. */
 int store_disk_sync_wal(const struct store *s, uint64_t frames);
+
+/* ---- store_backup.c ---- */
+/* A restore has begun to change it and was not finished. */
+bool store_restoring(const struct store *s);
 
 /* ---- store_index.c ---- */
 /*

@@ -24,6 +24,7 @@
 #include "../common/proctitle.h"
 #include "../common/records.h"
 #include "../common/secret.h"
+#include "backup.h"
 #include "commit.h"
 #include "store.h"
 
@@ -43,6 +44,7 @@ struct writer {
 	struct store *store;
 	struct secrets *secrets;
 	struct commit *commit;
+	struct backup *backup;
 	int status;
 };
 
@@ -101,6 +103,7 @@ writer_configure(struct writer *w, const struct wire_record *rec)
 	store_secrets(w->store, w->secrets);
 	(void)store_secrets_check(w->store);
 	w->commit = commit_new(w->base, w->store, w->page, w->bus);
+	w->backup = backup_new(w->base, w->store, w->bus);
 	/* Usually the writer before this one left it at 1. */
 	if (atomic_load(&w->page->db_writable) != 1)
 		commit_probe(w->commit);
@@ -162,6 +165,9 @@ writer_record(struct link *l, const struct wire_record *rec, void *arg)
 	case REC_CONTROL:
 		if (rec_control_get(rec, &control) == -1)
 			return -1;
+		if (control.inner.type == REC_OP_BACKUP)
+			return backup_control(w->backup, control.client,
+			    &control.inner);
 		return commit_control(w->commit, control.client,
 		    &control.inner);
 	case REC_DRAIN:
@@ -216,6 +222,7 @@ writer_signals(void)
 static void
 writer_free(struct writer *w)
 {
+	backup_free(w->backup);
 	commit_free(w->commit);
 	store_close(w->store);
 	secret_free(w->secrets);

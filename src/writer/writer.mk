@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 writer_sources = \
+	src/writer/backup.c \
+	src/writer/backup.h \
 	src/writer/checkpoint.c \
 	src/writer/commit.c \
 	src/writer/commit.h \
@@ -11,6 +13,7 @@ writer_sources = \
 	src/writer/receipts.h \
 	src/writer/store.c \
 	src/writer/store.h \
+	src/writer/store_backup.c \
 	src/writer/store_change.c \
 	src/writer/store_disk.c \
 	src/writer/store_index.c \
@@ -20,6 +23,7 @@ writer_sources = \
 	src/writer/store_message.c \
 	src/writer/store_room.c \
 	src/writer/store_room_change.c \
+	src/writer/store_seal.c \
 	src/writer/store_sql.c \
 	src/writer/store_sweep.c \
 	src/writer/store_tenant.c \

@@ -32,6 +32,7 @@ EXTRA_DIST += \
 	tests/e2e/e2e.sh \
 	tests/e2e/faults.py \
 	tests/e2e/harness.py \
+	tests/e2e/load.py \
 	tests/e2e/long.sh \
 	tests/e2e/many.py \
 	tests/e2e/metrics.py \
@@ -41,6 +42,7 @@ EXTRA_DIST += \
 	tests/e2e/run \
 	tests/e2e/strace.py \
 	tests/e2e/test_acks.py \
+	tests/e2e/test_backup.py \
 	tests/e2e/test_channels.py \
 	tests/e2e/test_checker.py \
 	tests/e2e/test_big_room.py \

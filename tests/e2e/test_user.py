@@ -205,3 +205,24 @@ def test_commands_of_root(server, place):
     check_owners(place, "chatapi.db")
     server.start()
     server.stop()
+
+
+def test_backups_of_root(server, place, tmp_path):
+    """Root's backups are root's; what root restores is the server's."""
+    server.start()
+    tenant = Tenant(server)
+    room = tenant.user("ann").make_room()["room_id"]
+    tenant.user("ann").say(room, "hello")
+    for state in ("served", "stopped"):
+        path = tmp_path / state
+        done = command(place, "backup", path)
+        assert done.returncode == 0, done.stderr
+        assert (os.stat(path).st_uid, os.stat(path).st_mode & 0o777) == \
+            (0, 0o600)
+        if server.running():
+            server.stop()
+    assert command(place, "restore", tmp_path / "served").returncode == 0
+    check_owners(place, "chatapi.db")
+    server.start()
+    assert len(tenant.user("ann").history(room)) == 1
+    server.stop()

@@ -262,6 +262,7 @@ static int (*const copies[256])(struct buf *, const struct wire_record *) = {
 	[REC_OP_TENANT_DELETE] = copy_op_admin,
 	[REC_OP_WS_TOKEN_ISSUE] = copy_op_ws_token_issue,
 	[REC_OP_WS_TOKEN_REDEEM] = copy_op_ws_token_redeem,
+	[REC_OP_BACKUP] = copy_op_admin,
 	[REC_REPLY] = copy_reply,
 };
 
