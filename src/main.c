@@ -16,7 +16,7 @@ int
 main(int argc, char **argv)
 {
 	static const char *const say[] = { [CONFIG_HELP] = config_usage,
-		[CONFIG_VERSION] = "chatapi " PACKAGE_VERSION,
+		[CONFIG_VERSION] = config_version,
 		[CONFIG_CHECK] = "the configuration is sound" };
 	struct config c;
 	enum config_action action;

@@ -1,12 +1,26 @@
 # SPDX-License-Identifier: MIT
-EXTRA_DIST += contrib/systemd/chatapi.service.in
+# Units, and who and what is there before the first start.
+EXTRA_DIST += \
+	contrib/systemd/chatapi.service.in \
+	contrib/systemd/chatapi.socket \
+	contrib/systemd/sysusers.d/chatapi.conf \
+	contrib/systemd/tmpfiles.d/chatapi.conf
 CLEANFILES += contrib/systemd/chatapi.service
 if INSTALL_UNIT
 systemdsystemunit_DATA = contrib/systemd/chatapi.service
+sysusersdir = $(prefix)/lib/sysusers.d
+sysusers_DATA = contrib/systemd/sysusers.d/chatapi.conf
+tmpfilesdir = $(prefix)/lib/tmpfiles.d
+tmpfiles_DATA = contrib/systemd/tmpfiles.d/chatapi.conf
+if HAVE_SYSTEMD
+systemdsystemunit_DATA += contrib/systemd/chatapi.socket
+endif
 endif
 
 contrib/systemd/chatapi.service: contrib/systemd/chatapi.service.in Makefile
 	$(AM_V_at)$(MKDIR_P) contrib/systemd
 	$(AM_V_GEN)$(SED) -e 's|@bindir[@]|$(bindir)|g' \
 	    -e 's|@SYSTEMD_TYPE[@]|$(SYSTEMD_TYPE)|g' \
+	    -e 's|@SYSTEMD_WATCHDOG[@]|$(SYSTEMD_WATCHDOG)|g' \
 	    $(srcdir)/contrib/systemd/chatapi.service.in >$@.new && mv $@.new $@
+check_DATA += contrib/systemd/chatapi.service

@@ -18,6 +18,12 @@
 #define OPTION_VERSION 'V'
 #define OPTION_HELP 'H'
 
+const char config_version[] = "chatapi " PACKAGE_VERSION
+#ifndef HAVE_SYSTEMD
+			      ", built without libsystemd"
+#endif
+    ;
+
 const char config_usage[] =
     "usage: chatapi [-t] [-c FILE] [-w N] [-l ADDR]... [-d DSN]"
     " [--log-level L]\n"

@@ -71,7 +71,8 @@ void config_put(struct buf *b, const struct config *c);
 int config_get(struct wire_reader *r, struct config *c)
     __attribute__((warn_unused_result));
 
-/* Text of --help. */
+/* What --version and --help say. */
+extern const char config_version[];
 extern const char config_usage[];
 
 #endif

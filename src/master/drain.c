@@ -90,7 +90,7 @@ drain_begin(struct master *m, const char *why)
 	}
 	log_info("draining", "signal=%s timeout_ms=%llu", why,
 	    (unsigned long long)m->config->drain_timeout_ms);
-	notify_stopping();
+	notify_stopping(m->config->drain_timeout_ms + DRAIN_WRITER_MIN_MS);
 	control_stop(m->control);
 	/* New clients are refused rather than left in a queue that nobody
 	 * will serve; the workers have their own descriptors. */

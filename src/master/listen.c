@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -41,7 +42,8 @@ struct listeners {
 	struct listen_address addr[LISTEN_SOCKETS_MAX];
 	unsigned n;
 	unsigned slots;
-	int *fds; /* slots times n, -1 = none */
+	int *fds;    /* slots times n, or n of all slots; -1 = none */
+	bool shared; /* they were given to us */
 	bool *started;
 	char text[LISTEN_SOCKETS_MAX * 56];
 };
@@ -155,12 +157,25 @@ listen_resolve(struct listeners *l, unsigned entry, const char *text, char *err,
 	return rc;
 }
 
+/* Accepted sockets inherit these: no calls for each. */
+static void
+listen_options(int fd)
+{
+	int one = 1, idle = LISTEN_KEEPIDLE_S;
+	unsigned user_timeout = LISTEN_USER_TIMEOUT_MS;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout,
+	    sizeof(user_timeout));
+}
+
 /* A bound socket; without `shared` it is a probe that tolerates nobody. */
 static int
 listen_bind(const struct listen_address *a, bool shared)
 {
-	int fd, saved, one = 1, idle = LISTEN_KEEPIDLE_S;
-	unsigned user_timeout = LISTEN_USER_TIMEOUT_MS;
+	int fd, saved, one = 1;
 
 	fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
 	    0);
@@ -171,12 +186,7 @@ listen_bind(const struct listen_address *a, bool shared)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	if (shared) {
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
-		/* Accepted sockets inherit these: no calls for each. */
-		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout,
-		    sizeof(user_timeout));
+		listen_options(fd);
 	}
 	if (bind(fd, (const struct sockaddr *)&a->sa, a->len) == 0)
 		return fd;
@@ -262,12 +272,24 @@ listen_bind_all(struct listeners *l, char *err, size_t errsize)
 	return 0;
 }
 
+static void
+listen_text(struct listeners *l)
+{
+	size_t at = 0;
+
+	for (unsigned i = 0; i < l->n; i++) {
+		if (i > 0)
+			l->text[at++] = ',';
+		listen_format(l->text + at, sizeof(l->text) - at, &l->addr[i]);
+		at += strlen(l->text + at);
+	}
+}
+
 struct listeners *
 listeners_open(char *const *addresses, int n, unsigned slots, char *err,
     size_t errsize)
 {
 	struct listeners *l = mem_alloc(sizeof(*l));
-	size_t at = 0;
 
 	l->slots = slots;
 	for (int i = 0; i < n; i++)
@@ -286,14 +308,66 @@ listeners_open(char *const *addresses, int n, unsigned slots, char *err,
 		l->fds[i] = -1;
 	if (listen_bind_all(l, err, errsize) == -1)
 		goto fail;
-	for (unsigned i = 0; i < l->n; i++) {
-		if (i > 0)
-			l->text[at++] = ',';
-		listen_format(l->text + at, sizeof(l->text) - at, &l->addr[i]);
-		at += strlen(l->text + at);
-	}
+	listen_text(l);
 	return l;
 fail:
+	listeners_free(l);
+	return NULL;
+}
+
+/* What we were given must be what a worker can accept clients on. */
+static int
+listen_adopt(struct listeners *l, int fd, char *err, size_t errsize)
+{
+	struct listen_address *a = &l->addr[l->n];
+	int type = 0, listening = 0, flags = fcntl(fd, F_GETFL);
+	socklen_t size = sizeof(int);
+
+	a->len = sizeof(a->sa);
+	if (flags == -1 ||
+	    getsockname(fd, (struct sockaddr *)&a->sa, &a->len) == -1 ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == -1 ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) ==
+		-1 ||
+	    (a->sa.ss_family != AF_INET && a->sa.ss_family != AF_INET6) ||
+	    type != SOCK_STREAM || listening == 0) {
+		snprintf(err, errsize,
+		    "descriptor %d of the service manager is no listening "
+		    "TCP socket",
+		    fd);
+		return -1;
+	}
+	if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) == -1) {
+		snprintf(err, errsize, "descriptor %d: %s", fd,
+		    strerror(errno));
+		return -1;
+	}
+	listen_options(fd);
+	l->fds[l->n++] = fd;
+	return 0;
+}
+
+struct listeners *
+listeners_adopt(const int *fds, unsigned n, char *err, size_t errsize)
+{
+	struct listeners *l = mem_alloc(sizeof(*l));
+
+	l->shared = true;
+	l->slots = 1;
+	l->fds = mem_alloc(LISTEN_SOCKETS_MAX * sizeof(*l->fds));
+	if (n > LISTEN_SOCKETS_MAX) {
+		snprintf(err, errsize, "more than %d sockets",
+		    LISTEN_SOCKETS_MAX);
+		goto fail;
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (listen_adopt(l, fds[i], err, errsize) == -1)
+			goto fail;
+	listen_text(l);
+	return l;
+fail:
+	l->n = 0;
 	listeners_free(l);
 	return NULL;
 }
@@ -334,13 +408,13 @@ listeners_count(const struct listeners *l)
 const int *
 listeners_fds(const struct listeners *l, unsigned slot)
 {
-	return l->fds + (size_t)slot * l->n;
+	return l->shared ? l->fds : l->fds + (size_t)slot * l->n;
 }
 
 int
 listeners_start(struct listeners *l, unsigned slot)
 {
-	if (l->started[slot])
+	if (l->shared || l->started[slot])
 		return 0;
 	for (unsigned i = 0; i < l->n; i++)
 		if (listen(listeners_fds(l, slot)[i], LISTEN_BACKLOG) == -1)

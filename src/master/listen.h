@@ -2,7 +2,8 @@
 /*
  * The listening sockets: for each address one SO_REUSEPORT socket a worker
  * slot, bound before anything else starts and kept open in the master, so
- * that the next worker of a slot continues its accept queue.
+ * that the next worker of a slot continues its accept queue.  Or the sockets
+ * of a service manager, one for all slots.
  */
 #ifndef MASTER_LISTEN_H
 #define MASTER_LISTEN_H
@@ -21,6 +22,13 @@ struct listeners;
  */
 struct listeners *listeners_open(char *const *addresses, int n, unsigned slots,
     char *err, size_t errsize);
+/*
+ * Takes over n listening sockets that a service manager made, in place of
+ * any of our own: all slots share them, and they are already listened on.
+ * NULL with a sentence in err.
+ */
+struct listeners *listeners_adopt(const int *fds, unsigned n, char *err,
+    size_t errsize);
 void listeners_free(struct listeners *l);
 /* Closes our descriptors; children keep theirs. */
 void listeners_close(struct listeners *l);

@@ -70,8 +70,6 @@ master_exe(void)
 static void
 master_serving(struct master *m)
 {
-	char status[64];
-
 	for (unsigned i = 0; i < m->config->workers; i++)
 		if (m->workers[i]->state != CHILD_READY)
 			return;
@@ -79,9 +77,7 @@ master_serving(struct master *m)
 	log_info("ready", "listen=%s workers=%u start_ms=%llu",
 	    listeners_text(m->listeners), m->config->workers,
 	    (unsigned long long)(clock_mono_ms() - m->started_ms));
-	(void)snprintf(status, sizeof(status), "serving with %u workers",
-	    m->config->workers);
-	notify_ready(status);
+	notify_ready(m);
 }
 
 static void
@@ -200,6 +196,24 @@ master_user(const struct config *config, struct identity *id, char *err,
 	return -1;
 }
 
+/* On what a service manager has bound, or on what the configuration says. */
+static int
+master_listen(struct master *m, char *err, size_t errsize)
+{
+	const struct config *config = m->config;
+	int fds[LISTEN_SOCKETS_MAX];
+	int n = notify_sockets(fds, LISTEN_SOCKETS_MAX, err, errsize);
+
+	if (n == -1)
+		return -1;
+	if (n > 0)
+		m->listeners = listeners_adopt(fds, (unsigned)n, err, errsize);
+	else
+		m->listeners = listeners_open(config->listen, config->nlisten,
+		    config->workers, err, errsize);
+	return m->listeners != NULL ? 0 : -1;
+}
+
 /* The files are the user's from the first on, the sockets are bound by
  * whoever started us; after that there is no way back. */
 static int
@@ -219,9 +233,7 @@ master_claim_as(struct master *m, const struct identity *id, char *err,
 		return -1;
 	if (change)
 		identity_back();
-	m->listeners = listeners_open(config->listen, config->nlisten,
-	    config->workers, err, errsize);
-	if (m->listeners == NULL)
+	if (master_listen(m, err, errsize) == -1)
 		return -1;
 	if (change && identity_drop(id) == -1)
 		goto fail;
@@ -277,6 +289,7 @@ master_setup(struct master *m)
 		m->workers[i] = child_new(m, ROLE_WORKER, i);
 	m->courier = child_new(m, ROLE_COURIER, 0);
 	m->signals = signals_new(m);
+	m->notify = notify_new(m);
 	m->limit = event_new(m->base, -1, 0, drain_on_limit, m);
 	m->tick = event_new(m->base, -1, EV_PERSIST, master_on_tick, m);
 	if (m->limit == NULL || m->tick == NULL ||
@@ -295,6 +308,7 @@ master_free(struct master *m)
 	child_free(m->writer);
 	child_free(m->courier);
 	signals_free(m->signals);
+	notify_free(m->notify);
 	if (m->tick != NULL)
 		event_free(m->tick);
 	if (m->limit != NULL)

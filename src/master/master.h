@@ -16,6 +16,7 @@ struct event;
 struct event_base;
 struct hub;
 struct listeners;
+struct notify;
 struct page;
 struct presence;
 struct signals;
@@ -44,6 +45,7 @@ struct master {
 	struct event *presence_timer; /* made when first needed */
 	struct control *control;
 	struct signals *signals;
+	struct notify *notify; /* NULL = no service manager */
 	struct child *writer;
 	struct child **workers; /* config->workers of them */
 	struct child *courier;  /* serving does not depend on it */

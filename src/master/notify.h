@@ -1,9 +1,32 @@
 /* SPDX-License-Identifier: MIT */
-/* Tells the service manager how we are; does nothing without one. */
+/*
+ * What a service manager (systemd) is told and gives: readiness, a line of
+ * status, a watchdog that is fed while writer and workers answer, sockets.
+ * Without one, and built without libsystemd, all of it does nothing.
+ */
 #ifndef MASTER_NOTIFY_H
 #define MASTER_NOTIFY_H
 
-void notify_ready(const char *status);
-void notify_stopping(void);
+#include <stddef.h>
+#include <stdint.h>
+
+struct master;
+struct notify;
+
+/* Feeds the watchdog and keeps the status fresh from now on; NULL when
+ * nobody wants to hear it. */
+struct notify *notify_new(struct master *m);
+void notify_free(struct notify *n);
+
+void notify_ready(struct master *m);
+/* A stop begins that may take this long. */
+void notify_stopping(uint64_t timeout_ms);
+
+/*
+ * The listening sockets that came with the start into fds: how many, 0 when
+ * none did.  -1 with a sentence in err.
+ */
+int notify_sockets(int *fds, unsigned max, char *err, size_t errsize)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -25,6 +25,9 @@
 
 #define REPLY_MAX ((size_t)32 * 1024 * 1024)
 #define ACCEPT_PAUSE_S 1
+/* At one wake-up: the others get theirs, from a queue that all workers share
+ * as well as from the loop. */
+#define ACCEPT_AT_ONCE 8
 /* No byte acknowledged for this long and the peer is taken for dead. */
 #define USER_TIMEOUT_MS 60000
 
@@ -352,6 +355,25 @@ accept_failed(struct evconnlistener *l, void *arg)
 	evconnlistener_disable(l);
 	event_base_once(evconnlistener_get_base(l), -1, EV_TIMEOUT,
 	    accept_resume, l, &accept_pause);
+}
+
+void
+http_accepted(struct http *h)
+{
+	if (++h->accepted != ACCEPT_AT_ONCE)
+		return;
+	for (unsigned i = 0; i < h->nlisteners; i++)
+		evconnlistener_disable(h->listeners[i]);
+}
+
+void
+http_accepted_all(struct http *h)
+{
+	bool held = h->accepted >= ACCEPT_AT_ONCE;
+
+	h->accepted = 0;
+	for (unsigned i = 0; held && !h->stopping && i < h->nlisteners; i++)
+		evconnlistener_enable(h->listeners[i]);
 }
 
 /* Accepted sockets inherit these. */

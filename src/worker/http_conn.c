@@ -230,6 +230,7 @@ http_conn_bufferevent(struct event_base *base, void *arg)
 
 	if (bev == NULL)
 		return NULL;
+	http_accepted(h);
 	c = mem_alloc(sizeof(*c));
 	c->h = h;
 	c->bev = bev;
@@ -299,6 +300,7 @@ conn_adopt_cb(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	http_conn_adopt(arg);
+	http_accepted_all(arg);
 }
 
 struct http_conn *

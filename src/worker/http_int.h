@@ -71,6 +71,7 @@ struct http {
 	struct evhttp *evhttp;
 	struct evconnlistener *listeners[HTTP_LISTENERS_MAX];
 	unsigned nlisteners;
+	unsigned accepted; /* in this turn of the loop */
 	struct http_conns conns;
 	struct http_conns fresh;  /* accepted in this turn of the loop */
 	struct http_conns timed;  /* within headers or body */
@@ -161,6 +162,9 @@ void http_reply_failed(struct http *h, bool too_long, const char *origin);
 void http_request_id_new(struct http *h, char out[HTTP_REQUEST_ID_MAX + 1]);
 
 /* ---- http.c ---- */
+/* One more was accepted in this turn; the turn is over. */
+void http_accepted(struct http *h);
+void http_accepted_all(struct http *h);
 void http_request_free(struct http_request *q);
 /* Its connection is going away before the answer. */
 void http_request_orphan(struct http_request *q);

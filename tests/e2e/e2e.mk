@@ -85,6 +85,8 @@ EXTRA_DIST += \
 	tests/e2e/test_slow_many.py \
 	tests/e2e/test_slow_reader.py \
 	tests/e2e/test_start.py \
+	tests/e2e/systemd.py \
+	tests/e2e/test_systemd.py \
 	tests/e2e/test_tenants.py \
 	tests/e2e/test_tool.py \
 	tests/e2e/test_trim.py \
