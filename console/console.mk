@@ -12,12 +12,17 @@ console_files = \
 	console/chat_rooms.js \
 	console/chat_store.js \
 	console/chat_timeline.js \
+	console/dead_letters.js \
 	console/dom.js \
+	console/graphs.js \
 	console/icon.svg \
 	console/index.html \
+	console/master.js \
 	console/operator.css \
 	console/operator.js \
+	console/operator_tenant.js \
 	console/parts.css \
+	console/playground.js \
 	console/schema.js \
 	console/session.js \
 	console/sign_in.js \

@@ -238,6 +238,14 @@ export function dialog(title, body, action, submit, danger)
 	return d;
 }
 
+// A titled piece of text that may be scrolled; null when there is none.
+export function block(title, text)
+{
+	return text ? h("div", { class: "block" },
+	    h("h4", null, title),
+	    h("pre", { tabindex: "0", "aria-label": title }, text)) : null;
+}
+
 // ---- keyboards ----
 
 // One stop for Tab, arrows within: for lists of things to choose from.
