@@ -4,8 +4,7 @@
 import { Acks } from './acks.js';
 import { Cursors } from './cursors.js';
 import { Emitter } from './emitter.js';
-import { closedError, frameError } from './errors.js';
-import { ChatError } from './errors.js';
+import { ChatError, closedError, frameError } from './errors.js';
 import { Life } from './life.js';
 import { Outbox } from './outbox.js';
 import { baseUrl, systemClock, uuid } from './platform.js';
@@ -160,8 +159,13 @@ export class ChatClient {
 
   async ackNotification(id) {
     if (this.#closed) throw closedError();
-    await this.#outbox.add(`notification ${id}`,
-      { type: 'notification.ack', notification_id: id }, 'ok');
+    try {
+      await this.#outbox.add(`notification ${id}`,
+        { type: 'notification.ack', notification_id: id }, 'ok');
+    } catch (error) {
+      // It waits no longer: another device has done it, or an earlier try.
+      if (error.code !== 'not_found') throw error;
+    }
   }
 
   typingIn(roomId) {
