@@ -7,6 +7,7 @@
 
 #include "common/config.h"
 #include "common/proctitle.h"
+#include "master/certificate.h"
 #include "master/master.h"
 #include "tool/tool.h"
 #include "worker/worker.h"
@@ -28,7 +29,8 @@ main(int argc, char **argv)
 		return 1;
 	if (argc > 2 && strcmp(argv[1], "--role") == 0)
 		return argc == 5 ? worker_main(atoi(argv[4])) : writer_main();
-	if (config_load(&c, argc, argv, &action, &first, err, sizeof(err)))
+	if (config_load(&c, argc, argv, &action, &first, err, sizeof(err)) ||
+	    (action == CONFIG_CHECK && certificate_check(&c, err, sizeof(err))))
 		return fprintf(stderr, "chatapi: %s\n", err), 2;
 	if (action == CONFIG_RUN)
 		return master_main(&c, PKGLIBEXECDIR);

@@ -5,6 +5,7 @@ common_sources =
 common_sources += \
 	src/common/config.c src/common/config.h \
 	src/common/config_file.c \
+	src/common/config_listen.c \
 	src/common/config_record.c \
 	src/common/config_values.c src/common/config_values.h \
 	src/common/dsn.c src/common/dsn.h \
@@ -28,6 +29,8 @@ common_sources += \
 	src/common/link_read.c \
 	src/common/link_write.c \
 	src/common/submit.c src/common/submit.h \
+	src/common/tls_context.c src/common/tls_context.h \
+	src/common/tls_pair.c src/common/tls_pair.h \
 	src/common/unix_sock.c src/common/unix_sock.h \
 	src/common/page.c src/common/page.h \
 	src/common/records.h \

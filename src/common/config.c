@@ -51,7 +51,7 @@ const char config_usage[] =
     "  MASTER_API_KEY ALLOWED_ORIGINS WS_MAX_CONNECTIONS_PER_USER\n"
     "  SHUTDOWN_DRAIN_TIMEOUT RETRY_MAX_ATTEMPTS RETRY_INTERVAL\n"
     "  PRESENCE_GRACE RESUME_WAIT KEY_FILE WEBHOOK_ALLOW_PRIVATE\n"
-    "  CONSOLE CONSOLE_DIR\n"
+    "  CONSOLE CONSOLE_DIR TLS_CERT TLS_KEY TLS_LISTEN_ADDR\n"
     "and user, only in FILE.\n"
     "A flag beats the environment, which beats the file.";
 
@@ -202,6 +202,26 @@ read_environment(struct config_origin origins[CONFIG_SETTINGS])
 		snprintf(source, sizeof(source), "environment %s", name);
 		config_origin_set(&origins[i], value, source);
 	}
+	/* Beside TLS an empty LISTEN_ADDR means something. */
+	value = getenv("LISTEN_ADDR");
+	if (value != NULL && *value == '\0' &&
+	    origins[SETTING_TLS_CERT].text != NULL)
+		config_origin_set(&origins[SETTING_LISTEN_ADDR], value,
+		    "environment LISTEN_ADDR");
+}
+
+/* The file's empty value of a setting unsets it, but for one. */
+static void
+forget_empty_listen(struct config_origin origins[CONFIG_SETTINGS])
+{
+	struct config_origin *o = &origins[SETTING_LISTEN_ADDR];
+
+	if (o->text == NULL || *o->text != '\0' ||
+	    origins[SETTING_TLS_CERT].text != NULL)
+		return;
+	free(o->text);
+	free(o->source);
+	memset(o, 0, sizeof(*o));
 }
 
 /* Turns the text of one setting into its fields. */
@@ -275,12 +295,14 @@ config_load(struct config *c, int argc, char **argv, enum config_action *action,
 	    config_file_read(flags.file, origins, err, errsize) == -1)
 		goto out;
 	read_environment(origins);
+	forget_empty_listen(origins);
 	for (i = 0; i < CONFIG_SETTINGS; i++)
 		if (flags.origins[i].text != NULL)
 			config_origin_set(&origins[i], flags.origins[i].text,
 			    flags.origins[i].source);
 	c->check_only = flags.action == CONFIG_CHECK;
-	if (apply_settings(c, origins, err, errsize) == -1) {
+	if (apply_settings(c, origins, err, errsize) == -1 ||
+	    config_listen_check(c, err, errsize) == -1) {
 		config_free(c);
 		goto out;
 	}
@@ -302,6 +324,10 @@ config_free(struct config *c)
 
 	for (i = 0; i < c->nlisten; i++)
 		free(c->listen[i]);
+	for (i = 0; i < c->ntls_listen; i++)
+		free(c->tls_listen[i]);
+	free(c->tls_cert);
+	free(c->tls_key);
 	if (c->master_key != NULL)
 		explicit_bzero(c->master_key, strlen(c->master_key));
 	free(c->master_key);

@@ -23,6 +23,10 @@ struct config {
 	char *listen[CONFIG_LISTEN_MAX]; /* LISTEN_ADDR, -l: "host:port",
 						 * ":port", "[v6]:port" */
 	int nlisten;
+	char *tls_listen[CONFIG_LISTEN_MAX]; /* TLS_LISTEN_ADDR */
+	int ntls_listen;
+	char *tls_cert; /* TLS_CERT, a PEM file; NULL = no TLS */
+	char *tls_key;  /* TLS_KEY; there when tls_cert is */
 	char *dsn_text; /* DATABASE_DSN, -d */
 	struct dsn dsn;
 	enum log_level log_level;    /* LOG_LEVEL */

@@ -84,7 +84,7 @@ read_line(char *line, const char *source, bool seen[CONFIG_SETTINGS],
 		return -1;
 	}
 	seen[i] = true;
-	if (*value != '\0')
+	if (*value != '\0' || i == SETTING_LISTEN_ADDR)
 		config_origin_set(&origins[i], value, source);
 	return 0;
 }

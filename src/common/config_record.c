@@ -67,6 +67,11 @@ config_put(struct buf *b, const struct config *c)
 	wire_put_u8(b, (uint8_t)c->nlisten);
 	for (i = 0; i < c->nlisten; i++)
 		put_text(b, c->listen[i]);
+	wire_put_u8(b, (uint8_t)c->ntls_listen);
+	for (i = 0; i < c->ntls_listen; i++)
+		put_text(b, c->tls_listen[i]);
+	put_optional(b, c->tls_cert);
+	put_optional(b, c->tls_key);
 	put_text(b, c->dsn_text);
 	put_text(b, c->dsn.path);
 	wire_put_u32(b, c->dsn.busy_timeout_ms);
@@ -101,6 +106,11 @@ config_get(struct wire_reader *r, struct config *c)
 	}
 	for (i = 0; i < n; i++)
 		c->listen[c->nlisten++] = get_text(r);
+	n = wire_get_u8(r);
+	for (i = 0; i < n && n <= CONFIG_LISTEN_MAX; i++)
+		c->tls_listen[c->ntls_listen++] = get_text(r);
+	c->tls_cert = get_optional(r);
+	c->tls_key = get_optional(r);
 	c->dsn_text = get_text(r);
 	get_dsn(r, &c->dsn);
 	c->log_level = wire_get_u8(r);
@@ -120,7 +130,7 @@ config_get(struct wire_reader *r, struct config *c)
 	c->console_dir = get_optional(r);
 	c->check_only = wire_get_u8(r) != 0;
 	if (c->log_level > LOG_LEVEL_DEBUG || c->workers < 1 ||
-	    c->workers > CONFIG_WORKERS_MAX)
+	    c->workers > CONFIG_WORKERS_MAX || n > CONFIG_LISTEN_MAX)
 		r->bad = true;
 	if (!r->bad)
 		return 0;

@@ -6,7 +6,6 @@
  */
 #include "config_values.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <sched.h>
 #include <stdint.h>
@@ -20,7 +19,6 @@
 #include "log.h"
 #include "mem.h"
 
-#define HOST_MAX 255
 #define RATE_MAX 1000000
 #define WS_MAX 10000
 #define RETRY_MAX 100
@@ -40,44 +38,8 @@ parse_number(const char *s, uint64_t least, uint64_t most, uint64_t *out)
 	return *out < least || *out > most ? -1 : 0;
 }
 
-/* "[v6]" with an optional %zone, a name or an IPv4 address, or nothing. */
-static bool
-host_valid(const char *s, size_t len)
-{
-	char text[HOST_MAX + 1];
-	unsigned char addr[16];
-	size_t i;
-
-	if (len > HOST_MAX)
-		return false;
-	if (len >= 2 && s[0] == '[' && s[len - 1] == ']') {
-		memcpy(text, s + 1, len - 2);
-		text[len - 2] = '\0';
-		text[strcspn(text, "%")] = '\0';
-		return inet_pton(AF_INET6, text, addr) == 1;
-	}
-	for (i = 0; i < len; i++)
-		if (!isalnum((unsigned char)s[i]) && s[i] != '.' &&
-		    s[i] != '-' && s[i] != '_')
-			return false;
-	return true;
-}
-
-static bool
-listen_valid(const char *s)
-{
-	const char *colon = strrchr(s, ':');
-	uint64_t port;
-
-	return colon != NULL && host_valid(s, (size_t)(colon - s)) &&
-	    strlen(colon + 1) <= 5 &&
-	    parse_number(colon + 1, 1, UINT16_MAX, &port) == 0;
-}
-
-/* The next item of a comma-separated list, without spaces around it, as new
- * memory; *s moves behind it and is NULL after the last. */
-static char *
-next_item(const char **s)
+char *
+config_next_item(const char **s)
 {
 	const char *start = *s + strspn(*s, " \t");
 	size_t len = strcspn(start, ",");
@@ -86,29 +48,6 @@ next_item(const char **s)
 	while (len > 0 && (start[len - 1] == ' ' || start[len - 1] == '\t'))
 		len--;
 	return mem_strndup(start, len);
-}
-
-static int
-parse_listen(struct config_value *v)
-{
-	const char *rest = v->text;
-	char *item;
-
-	while (rest != NULL) {
-		item = next_item(&rest);
-		if (v->config->nlisten == CONFIG_LISTEN_MAX) {
-			snprintf(v->why, sizeof(v->why), "at most %d addresses",
-			    CONFIG_LISTEN_MAX);
-			free(item);
-			return -1;
-		}
-		if (!listen_valid(item)) {
-			free(item);
-			return -1;
-		}
-		v->config->listen[v->config->nlisten++] = item;
-	}
-	return 0;
 }
 
 #define PATH_SIZE sizeof(((struct dsn *)0)->path)
@@ -252,7 +191,7 @@ parse_origins(struct config_value *v)
 	if (v->text == NULL)
 		return 0;
 	while (good && rest != NULL) {
-		item = next_item(&rest);
+		item = config_next_item(&rest);
 		good = origin_valid(item);
 		free(item);
 	}
@@ -325,9 +264,8 @@ parse_resume_wait(struct config_value *v)
 	return 0;
 }
 
-/* NULL when it is empty or too long; new memory. */
-static char *
-absolute_path(const char *text)
+char *
+config_absolute(const char *text)
 {
 	char path[PATH_SIZE];
 	size_t n = strlen(text);
@@ -343,7 +281,7 @@ parse_key_file(struct config_value *v)
 {
 	if (v->text == NULL)
 		return 0;
-	v->config->key_file = absolute_path(v->text);
+	v->config->key_file = config_absolute(v->text);
 	return v->config->key_file == NULL ? -1 : 0;
 }
 
@@ -357,7 +295,7 @@ parse_console(struct config_value *v)
 static int
 parse_console_dir(struct config_value *v)
 {
-	v->config->console_dir = absolute_path(v->text);
+	v->config->console_dir = config_absolute(v->text);
 	return v->config->console_dir == NULL ? -1 : 0;
 }
 
@@ -395,7 +333,7 @@ const struct config_setting config_settings[CONFIG_SETTINGS] = {
 	[SETTING_LISTEN_ADDR] = { "LISTEN_ADDR", 'l', ":8080",
 	    "it must be host:port, :port or [IPv6]:port with a port of 1 to"
 	    " 65535, several separated by commas",
-	    false, parse_listen },
+	    false, config_parse_listen },
 	[SETTING_DATABASE_DSN] = { "DATABASE_DSN", 'd',
 	    "file:chatapi.db?_journal_mode=WAL&_busy_timeout=5000",
 	    "it must name a database file", false, parse_dsn },
@@ -441,4 +379,14 @@ const struct config_setting config_settings[CONFIG_SETTINGS] = {
 	    false, parse_console },
 	[SETTING_CONSOLE_DIR] = { "CONSOLE_DIR", 0, CHATAPI_DATADIR "/console",
 	    "it must name a directory", false, parse_console_dir },
+	[SETTING_TLS_CERT] = { "TLS_CERT", 0, NULL,
+	    "it must name a PEM file with the certificate and its chain", false,
+	    config_parse_tls_cert },
+	[SETTING_TLS_KEY] = { "TLS_KEY", 0, NULL,
+	    "it must name a PEM file with the key of TLS_CERT", false,
+	    config_parse_tls_key },
+	[SETTING_TLS_LISTEN_ADDR] = { "TLS_LISTEN_ADDR", 0, NULL,
+	    "it must be host:port, :port or [IPv6]:port with a port of 1 to"
+	    " 65535, several separated by commas",
+	    false, config_parse_tls_listen },
 };

@@ -30,6 +30,9 @@ enum config_setting_id {
 	SETTING_USER,
 	SETTING_CONSOLE,
 	SETTING_CONSOLE_DIR,
+	SETTING_TLS_CERT,
+	SETTING_TLS_KEY,
+	SETTING_TLS_LISTEN_ADDR,
 	CONFIG_SETTINGS
 };
 
@@ -51,6 +54,22 @@ struct config_setting {
 };
 
 extern const struct config_setting config_settings[CONFIG_SETTINGS];
+
+/* The next item of a comma-separated list, without spaces around it, as new
+ * memory; *s moves behind it and is NULL after the last. */
+char *config_next_item(const char **s);
+/* The path as new text that begins with "/"; NULL when it is empty, too long
+ * or the working directory cannot be used. */
+char *config_absolute(const char *path);
+
+/* ---- config_listen.c ---- */
+int config_parse_listen(struct config_value *v);
+int config_parse_tls_listen(struct config_value *v);
+int config_parse_tls_cert(struct config_value *v);
+int config_parse_tls_key(struct config_value *v);
+/* What several of these settings say together; 0, or -1 with a sentence. */
+int config_listen_check(struct config *c, char *err, size_t errsize)
+    __attribute__((warn_unused_result));
 
 /* What one setting's text is and who said so; both owned, NULL = unset. */
 struct config_origin {

@@ -46,6 +46,7 @@ enum record_type {
 	REC_CONTROL,
 	REC_PRESENCE,
 	REC_PRESENCE_RESET,
+	REC_CERTIFICATE, /* comes with a descriptor: see tls_pair.h */
 	/* events: inside PUBLISH, then forwarded as they are */
 	REC_EVENT_MESSAGE = 64,
 	REC_EVENT_JOINED,
@@ -105,16 +106,23 @@ struct rec_hello {
 int rec_hello_put(struct buf *b, const struct rec_hello *r);
 int rec_hello_get(const struct wire_record *w, struct rec_hello *r);
 
-/* REC_READY, REC_HEARTBEAT, REC_LOST, REC_DRAINED, REC_PRESENCE_RESET: no
- * fields. */
+/* REC_READY, REC_HEARTBEAT, REC_LOST, REC_DRAINED, REC_PRESENCE_RESET,
+ * REC_CERTIFICATE: no fields. */
 int rec_empty_put(struct buf *b, enum record_type type);
 int rec_empty_get(const struct wire_record *w);
 
-/* The first record to a child: its identity and the configuration. */
+#define LISTENERS_MAX 32
+/* What a listening socket is, added up. */
+#define LISTENER_TLS 1
+#define LISTENER_MAX 1
+
+/* The first record to a child, but for REC_CERTIFICATE to a worker: its
+ * identity and the configuration. */
 struct rec_config {
-	uint64_t incarnation;  /* of this child, unique for the database */
-	uint32_t nlisteners;   /* descriptors from CHILD_FD_LISTEN on */
-	struct config *config; /* put: borrowed; get: filled in, owned */
+	uint64_t incarnation; /* of this child, unique for the database */
+	uint32_t nlisteners;  /* descriptors from CHILD_FD_LISTEN on */
+	uint8_t kinds[LISTENERS_MAX]; /* of each: LISTENER_… */
+	struct config *config;        /* put: borrowed; get: filled in, owned */
 };
 int rec_config_put(struct buf *b, const struct rec_config *r);
 int rec_config_get(const struct wire_record *w, struct rec_config *r);

@@ -9,7 +9,6 @@
 /* Types to come up to the next group of enum record_type. */
 #define EVENT_LAST ((enum record_type)(REC_OP_SEND - 1))
 #define OP_LAST ((enum record_type)(REC_REPLY - 1))
-#define LISTENERS_MAX 16
 #define BUILD_MAX 64
 
 int
@@ -59,6 +58,7 @@ rec_empty_get(const struct wire_record *w)
 	case REC_LOST:
 	case REC_DRAINED:
 	case REC_PRESENCE_RESET:
+	case REC_CERTIFICATE:
 		return w->len == 0 ? 0 : -1;
 	default:
 		return -1;
@@ -72,6 +72,8 @@ rec_config_put(struct buf *b, const struct rec_config *r)
 
 	wire_put_u64(b, r->incarnation);
 	wire_put_u32(b, r->nlisteners);
+	for (uint32_t i = 0; i < r->nlisteners && i < LISTENERS_MAX; i++)
+		wire_put_u8(b, r->kinds[i]);
 	config_put(b, r->config);
 	return wire_end(b, at);
 }
@@ -87,6 +89,11 @@ rec_config_get(const struct wire_record *w, struct rec_config *r)
 	r->nlisteners = wire_get_u32(&rd);
 	if (r->nlisteners > LISTENERS_MAX)
 		rd.bad = true;
+	for (uint32_t i = 0; !rd.bad && i < r->nlisteners; i++) {
+		r->kinds[i] = wire_get_u8(&rd);
+		if (r->kinds[i] > LISTENER_MAX)
+			rd.bad = true;
+	}
 	if (rd.bad || config_get(&rd, r->config) == -1)
 		return -1;
 	if (field_close(&rd) == -1) {

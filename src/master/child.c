@@ -26,6 +26,7 @@
 #include "../common/mem.h"
 #include "../common/page.h"
 #include "../writer/store.h"
+#include "certificate.h"
 #include "control.h"
 #include "listen.h"
 #include "master.h"
@@ -269,8 +270,12 @@ child_configure(struct child *c)
 	struct rec_config r = { .incarnation = c->incarnation,
 		.config = c->m->config };
 
-	if (c->role == ROLE_WORKER)
+	if (c->role == ROLE_WORKER) {
+		certificate_send(c);
 		r.nlisteners = listeners_count(c->m->listeners);
+		for (uint32_t i = 0; i < r.nlisteners; i++)
+			r.kinds[i] = listeners_kind(c->m->listeners, i);
+	}
 	if (rec_config_put(link_out(c->link), &r) == -1)
 		child_kill(c, "configuration too large");
 	(void)link_flush(c->link);

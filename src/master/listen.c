@@ -23,6 +23,7 @@
 #include "../common/clock.h"
 #include "../common/log.h"
 #include "../common/mem.h"
+#include "../common/records.h"
 
 #define LISTEN_BACKLOG 4096
 /* A peer that answers nothing holds a connection no longer than this. */
@@ -36,6 +37,7 @@ struct listen_address {
 	struct sockaddr_storage sa;
 	socklen_t len;
 	unsigned entry; /* which of the configured ones it came from */
+	uint8_t kind;   /* LISTENER_… */
 };
 
 struct listeners {
@@ -81,8 +83,8 @@ listen_format(char *out, size_t size, const struct listen_address *a)
 }
 
 static int
-listen_add(struct listeners *l, unsigned entry, const struct sockaddr *sa,
-    socklen_t len)
+listen_add(struct listeners *l, unsigned entry, uint8_t kind,
+    const struct sockaddr *sa, socklen_t len)
 {
 	struct listen_address *a = &l->addr[l->n];
 
@@ -92,6 +94,7 @@ listen_add(struct listeners *l, unsigned entry, const struct sockaddr *sa,
 	memcpy(&a->sa, sa, len);
 	a->len = len;
 	a->entry = entry;
+	a->kind = kind;
 	/* A name may resolve to one address twice. */
 	for (unsigned i = 0; i < l->n; i++)
 		if (l->addr[i].len == len &&
@@ -125,8 +128,8 @@ listen_split(const char *text, char *host, size_t hostsize, const char **port)
 }
 
 static int
-listen_resolve(struct listeners *l, unsigned entry, const char *text, char *err,
-    size_t errsize)
+listen_resolve(struct listeners *l, unsigned entry, uint8_t kind,
+    const char *text, char *err, size_t errsize)
 {
 	struct addrinfo hints = { .ai_family = AF_UNSPEC,
 		.ai_socktype = SOCK_STREAM,
@@ -149,7 +152,8 @@ listen_resolve(struct listeners *l, unsigned entry, const char *text, char *err,
 	}
 	for (ai = list; ai != NULL && rc == 0; ai = ai->ai_next)
 		if (ai->ai_family == AF_INET || ai->ai_family == AF_INET6)
-			rc = listen_add(l, entry, ai->ai_addr, ai->ai_addrlen);
+			rc = listen_add(l, entry, kind, ai->ai_addr,
+			    ai->ai_addrlen);
 	freeaddrinfo(list);
 	if (rc != 0)
 		snprintf(err, errsize, "more than %d listen addresses",
@@ -286,14 +290,15 @@ listen_text(struct listeners *l)
 }
 
 struct listeners *
-listeners_open(char *const *addresses, int n, unsigned slots, char *err,
-    size_t errsize)
+listeners_open(char *const *addresses, int n, char *const *tls_addresses,
+    int ntls, unsigned slots, char *err, size_t errsize)
 {
 	struct listeners *l = mem_alloc(sizeof(*l));
 
 	l->slots = slots;
-	for (int i = 0; i < n; i++)
-		if (listen_resolve(l, (unsigned)i, addresses[i], err,
+	for (int i = 0; i < n + ntls; i++)
+		if (listen_resolve(l, (unsigned)i, i < n ? 0 : LISTENER_TLS,
+			i < n ? addresses[i] : tls_addresses[i - n], err,
 			errsize) == -1)
 			goto fail;
 	if (listen_probe_all(l, err, errsize) == -1)
@@ -409,6 +414,12 @@ const int *
 listeners_fds(const struct listeners *l, unsigned slot)
 {
 	return l->shared ? l->fds : l->fds + (size_t)slot * l->n;
+}
+
+uint8_t
+listeners_kind(const struct listeners *l, unsigned i)
+{
+	return l->addr[i].kind;
 }
 
 int

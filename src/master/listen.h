@@ -9,19 +9,21 @@
 #define MASTER_LISTEN_H
 
 #include <stddef.h>
+#include <stdint.h>
 
-#define LISTEN_SOCKETS_MAX 16 /* addresses, resolved */
+#define LISTEN_SOCKETS_MAX 32 /* addresses, resolved; LISTENERS_MAX */
 
 struct listeners;
 
 /*
  * Resolves the addresses ("host:port", "[v6]:port", ":port" = both IPv4 and
  * IPv6), makes sure that no other program serves there, and binds a socket
- * for each of `slots` workers.  Port 0 takes a free one.  NULL with a
- * sentence in err.
+ * for each of `slots` workers.  Port 0 takes a free one.  At the second list
+ * TLS is spoken.  NULL with a sentence in err.
  */
-struct listeners *listeners_open(char *const *addresses, int n, unsigned slots,
-    char *err, size_t errsize);
+struct listeners *listeners_open(char *const *addresses, int n,
+    char *const *tls_addresses, int ntls, unsigned slots, char *err,
+    size_t errsize);
 /*
  * Takes over n listening sockets that a service manager made, in place of
  * any of our own: all slots share them, and they are already listened on.
@@ -38,6 +40,8 @@ const char *listeners_text(const struct listeners *l);
 /* Sockets of one slot: an array of listeners_count(), borrowed. */
 unsigned listeners_count(const struct listeners *l);
 const int *listeners_fds(const struct listeners *l, unsigned slot);
+/* What the i-th of them is: LISTENER_… of records.h. */
+uint8_t listeners_kind(const struct listeners *l, unsigned i);
 /* Begins to queue clients for the slot; again does nothing.  -1 with
  * errno. */
 int listeners_start(struct listeners *l, unsigned slot)

@@ -24,6 +24,7 @@
 #include "../common/mem.h"
 #include "../common/page.h"
 #include "../common/proctitle.h"
+#include "certificate.h"
 #include "child.h"
 #include "control.h"
 #include "drain.h"
@@ -210,7 +211,8 @@ master_listen(struct master *m, char *err, size_t errsize)
 		m->listeners = listeners_adopt(fds, (unsigned)n, err, errsize);
 	else
 		m->listeners = listeners_open(config->listen, config->nlisten,
-		    config->workers, err, errsize);
+		    config->tls_listen, config->ntls_listen, config->workers,
+		    err, errsize);
 	return m->listeners != NULL ? 0 : -1;
 }
 
@@ -233,7 +235,8 @@ master_claim_as(struct master *m, const struct identity *id, char *err,
 		return -1;
 	if (change)
 		identity_back();
-	if (master_listen(m, err, errsize) == -1)
+	if (certificate_load(m, err, errsize) == -1 ||
+	    master_listen(m, err, errsize) == -1)
 		return -1;
 	if (change && identity_drop(id) == -1)
 		goto fail;
@@ -324,6 +327,8 @@ master_free(struct master *m)
 	}
 	if (m->lock_fd != -1)
 		(void)close(m->lock_fd);
+	if (m->certificate_fd != -1)
+		(void)close(m->certificate_fd);
 	event_base_free(m->base);
 	libevent_global_shutdown();
 	free(m->exe);
@@ -337,6 +342,7 @@ master_main(struct config *config, const char *libexecdir)
 	struct master m = { .config = config,
 		.libexecdir = libexecdir,
 		.lock_fd = -1,
+		.certificate_fd = -1,
 		.status = 1 };
 	char quoted[700];
 

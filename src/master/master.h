@@ -36,6 +36,7 @@ struct master {
 	struct page *page;
 	int page_fd;
 	int lock_fd;
+	int certificate_fd;     /* see certificate.c; -1 = no TLS */
 	char *exe;              /* absolute path of this program */
 	const char *libexecdir; /* where the courier's program is installed */
 	char **env;             /* of the children */

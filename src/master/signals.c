@@ -13,6 +13,7 @@
 #include "../common/config.h"
 #include "../common/log.h"
 #include "../common/mem.h"
+#include "certificate.h"
 #include "child.h"
 #include "drain.h"
 #include "master.h"
@@ -61,8 +62,9 @@ signals_on_hup(evutil_socket_t sig, short what, void *arg)
 {
 	(void)sig;
 	(void)what;
-	(void)arg;
-	log_warn("SIGHUP ignored: restart to change the configuration", NULL);
+	certificate_reload(arg);
+	log_warn("SIGHUP: all but the certificate takes a restart to change",
+	    NULL);
 }
 
 struct signals *

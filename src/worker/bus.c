@@ -19,6 +19,7 @@
 #include "auth.h"
 #include "fanout.h"
 #include "rooms.h"
+#include "tls.h"
 #include "worker.h"
 #include "worker_start.h"
 #include "ws_conn.h"
@@ -173,6 +174,20 @@ bus_peer(struct bus *b, const struct wire_record *rec)
 }
 
 static int
+bus_certificate(struct bus *b, const struct wire_record *rec)
+{
+	int fd;
+
+	if (rec_empty_get(rec) == -1)
+		return -1;
+	fd = link_take_fd(b->link);
+	/* Of those that were good for the master a later one may fail; the
+	 * first may not. */
+	return fd == -1 || (tls_use(b->w, fd) == -1 && b->w->tls == NULL) ? -1 :
+									    0;
+}
+
+static int
 bus_record(struct link *l, const struct wire_record *rec, void *arg)
 {
 	struct bus *b = arg;
@@ -187,6 +202,8 @@ bus_record(struct link *l, const struct wire_record *rec, void *arg)
 	switch (rec->type) {
 	case REC_CONFIG:
 		return worker_configure(w, rec);
+	case REC_CERTIFICATE:
+		return bus_certificate(b, rec);
 	case REC_PEER:
 		return bus_peer(b, rec);
 	case REC_INTEREST_OK:

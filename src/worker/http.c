@@ -18,6 +18,7 @@
 #include "../common/log.h"
 #include "../common/mem.h"
 #include "../common/page.h"
+#include "../common/records.h"
 #include "api_args.h"
 #include "cors.h"
 #include "http_int.h"
@@ -389,17 +390,41 @@ listener_options(int fd)
 		log_warn("cannot set socket options", "err=%d", errno);
 }
 
-static int
-http_listen(struct http *h, int fd)
+/* evhttp with our limits; made is what gives it its connections. */
+static struct evhttp *
+http_server(struct http *h,
+    struct bufferevent *(*made)(struct event_base *, void *))
 {
+	struct evhttp *e = evhttp_new(h->w->base);
+
+	if (e == NULL)
+		return NULL;
+	evhttp_set_bevcb(e, made, h);
+	evhttp_set_gencb(e, http_on_request, h);
+	evhttp_set_max_headers_size(e, HTTP_HEADERS_MAX);
+	evhttp_set_max_body_size(e, HTTP_BODY_MAX);
+	evhttp_set_timeout(e, HTTP_IDLE_S);
+	/* Our router answers to all methods, unknown ones too. */
+	evhttp_set_allowed_methods(e, UINT16_MAX);
+	evhttp_set_flags(e, EVHTTP_SERVER_LINGERING_CLOSE);
+	return e;
+}
+
+static int
+http_listen(struct http *h, int fd, uint8_t kind)
+{
+	struct evhttp *e = (kind & LISTENER_TLS) != 0 ? h->evhttps : h->evhttp;
 	struct evconnlistener *l;
+
+	if (e == NULL)
+		return -1;
 
 	listener_options(fd);
 	l = evconnlistener_new(h->w->base, NULL, NULL, LEV_OPT_CLOSE_ON_EXEC, 0,
 	    fd);
 	if (l == NULL)
 		return -1;
-	if (evhttp_bind_listener(h->evhttp, l) == NULL) {
+	if (evhttp_bind_listener(e, l) == NULL) {
 		evconnlistener_free(l);
 		return -1;
 	}
@@ -409,7 +434,7 @@ http_listen(struct http *h, int fd)
 }
 
 struct http *
-http_new(struct worker *w, const int *fds, unsigned nfds)
+http_new(struct worker *w, const int *fds, const uint8_t *kinds, unsigned nfds)
 {
 	struct http *h = mem_alloc(sizeof(*h));
 
@@ -419,19 +444,13 @@ http_new(struct worker *w, const int *fds, unsigned nfds)
 	buf_init(&h->body, REPLY_MAX);
 	buf_init(&h->head, 8192);
 	h->tokener = api_args_tokener();
-	h->evhttp = evhttp_new(w->base);
+	h->evhttp = http_server(h, http_conn_bufferevent);
+	if (w->tls != NULL)
+		h->evhttps = http_server(h, http_tls_bufferevent);
 	if (http_conn_init(h) == -1 || h->tokener == NULL || h->evhttp == NULL)
 		goto fail;
-	evhttp_set_bevcb(h->evhttp, http_conn_bufferevent, h);
-	evhttp_set_gencb(h->evhttp, http_on_request, h);
-	evhttp_set_max_headers_size(h->evhttp, HTTP_HEADERS_MAX);
-	evhttp_set_max_body_size(h->evhttp, HTTP_BODY_MAX);
-	evhttp_set_timeout(h->evhttp, HTTP_IDLE_S);
-	/* Our router answers to all methods, unknown ones too. */
-	evhttp_set_allowed_methods(h->evhttp, UINT16_MAX);
-	evhttp_set_flags(h->evhttp, EVHTTP_SERVER_LINGERING_CLOSE);
 	for (unsigned i = 0; i < nfds && i < HTTP_LISTENERS_MAX; i++)
-		if (http_listen(h, fds[i]) == -1)
+		if (http_listen(h, fds[i], kinds[i]) == -1)
 			goto fail;
 	return h;
 fail:
@@ -450,6 +469,8 @@ http_free(struct http *h)
 	http_conn_adopt(h);
 	if (h->evhttp != NULL)
 		evhttp_free(h->evhttp);
+	if (h->evhttps != NULL)
+		evhttp_free(h->evhttps);
 	while ((q = LIST_FIRST(&h->requests)) != NULL)
 		http_request_free(q);
 	http_conn_done(h);
@@ -562,12 +583,12 @@ http_is_upgradable(const struct http_request *q)
 }
 
 int
-http_take_over(struct http_request *q, struct buf *early)
+http_take_over(struct http_request *q, struct ws_socket *s, struct buf *early)
 {
 	struct http_conn *c = q->c;
 	struct evbuffer *in;
 	size_t len;
-	int fd = -1;
+	int rc = -1;
 
 	if (c != NULL) {
 		in = bufferevent_get_input(c->bev);
@@ -580,8 +601,8 @@ http_take_over(struct http_request *q, struct buf *early)
 				buf_added(early, len);
 			}
 		}
-		fd = http_conn_release(c);
+		rc = http_conn_release(c, s);
 	}
 	http_request_free(q);
-	return fd;
+	return rc;
 }

@@ -18,9 +18,12 @@ struct http;
 struct http_request;
 struct json_object;
 struct worker;
+struct ws_socket;
 
-/* Takes the listening sockets, non-blocking, and starts to accept. */
-struct http *http_new(struct worker *w, const int *fds, unsigned nfds);
+/* Takes the listening sockets, non-blocking, of the given kinds
+ * (LISTENER_… of records.h), and starts to accept. */
+struct http *http_new(struct worker *w, const int *fds, const uint8_t *kinds,
+    unsigned nfds);
 void http_free(struct http *h);
 /* Drain: accept nothing more; close kept-alive connections as they finish. */
 void http_stop_accepting(struct http *h);
@@ -88,11 +91,13 @@ void http_add_header(struct http_request *q, const char *name,
 
 /*
  * The WebSocket handshake has been accepted (route GET /ws): gives up the
- * connection.  Returns its descriptor, moved to a new number, and leaves the
- * bytes that came behind the handshake in `early`; the request is gone.  The
- * caller writes the 101 himself.  -1 when the peer is gone already.
+ * connection.  Its socket is the caller's then, its descriptor moved to a new
+ * number, and bytes that came behind the handshake are in `early`; the
+ * request is gone.  The caller writes the 101 himself.  -1 when the peer is
+ * gone already.
  */
-int http_take_over(struct http_request *q, struct buf *early);
+int http_take_over(struct http_request *q, struct ws_socket *s,
+    struct buf *early) __attribute__((warn_unused_result));
 /* The peer's address as text, for the log. */
 const char *http_peer(const struct http_request *q);
 

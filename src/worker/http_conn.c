@@ -16,7 +16,9 @@
 #include "../common/log.h"
 #include "../common/mem.h"
 #include "http_int.h"
+#include "tls_io.h"
 #include "worker.h"
+#include "ws_out.h"
 
 /* A peer that is still sending when it is answered may go on this long. */
 #define LINGER_S 2
@@ -27,7 +29,7 @@ struct http_linger {
 	TAILQ_ENTRY(http_linger) all;
 	struct http *h;
 	struct event *ev;
-	int fd;
+	struct ws_socket s;
 	size_t left;
 	uint64_t until_ms;
 };
@@ -211,6 +213,8 @@ conn_forget(struct http_conn *c)
 	conn_anchor_drop(c);
 	evbuffer_remove_cb_entry(bufferevent_get_input(c->bev), c->input_cb);
 	evbuffer_remove_cb_entry(bufferevent_get_output(c->bev), c->output_cb);
+	if (c->ssl != NULL)
+		http_tls_bury(h, c->ssl);
 	free(c);
 }
 
@@ -221,19 +225,15 @@ conn_closed(struct evhttp_connection *evcon, void *arg)
 	conn_forget(arg);
 }
 
-struct bufferevent *
-http_conn_bufferevent(struct event_base *base, void *arg)
+void
+http_conn_new(struct http *h, struct bufferevent *bev, struct ssl_st *ssl)
 {
-	struct http *h = arg;
-	struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
-	struct http_conn *c;
+	struct http_conn *c = mem_alloc(sizeof(*c));
 
-	if (bev == NULL)
-		return NULL;
 	http_accepted(h);
-	c = mem_alloc(sizeof(*c));
 	c->h = h;
 	c->bev = bev;
+	c->ssl = ssl;
 	c->fd = -1;
 	c->phase = HTTP_IDLE;
 	c->input_cb = evbuffer_add_cb(bufferevent_get_input(bev), conn_input_cb,
@@ -247,6 +247,18 @@ http_conn_bufferevent(struct event_base *base, void *arg)
 	bufferevent_incref(bev);
 	TAILQ_INSERT_TAIL(&h->fresh, c, all);
 	event_active(h->adopt_ev, EV_TIMEOUT, 0);
+	/* The handshake counts as part of the first request's headers. */
+	if (ssl != NULL)
+		conn_begin(c);
+}
+
+struct bufferevent *
+http_conn_bufferevent(struct event_base *base, void *arg)
+{
+	struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
+
+	if (bev != NULL)
+		http_conn_new(arg, bev, NULL);
 	return bev;
 }
 
@@ -355,9 +367,10 @@ http_conn_close(struct http_conn *c)
 }
 
 int
-http_conn_release(struct http_conn *c)
+http_conn_release(struct http_conn *c, struct ws_socket *s)
 {
 	struct http *h = c->h;
+	struct ssl_st *ssl = c->ssl;
 	int fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 3);
 
 	/* The kernel would go on watching the socket under its old number. */
@@ -365,6 +378,9 @@ http_conn_release(struct http_conn *c)
 	/* Off the epoll set while its number still names the socket: the set
 	 * would keep reporting it for as long as the copy lives. */
 	bufferevent_disable(c->bev, EV_READ | EV_WRITE);
+	/* With TLS that keeps one on which the other direction waits. */
+	event_del(&c->bev->ev_read);
+	event_del(&c->bev->ev_write);
 	/* evhttp shuts down whatever socket its number names when it frees
 	 * the connection: let that be /dev/null. */
 	if (fd != -1 && dup3(h->devnull, c->fd, O_CLOEXEC) == -1) {
@@ -373,8 +389,17 @@ http_conn_release(struct http_conn *c)
 	}
 	if (fd == -1)
 		log_warn("cannot take a socket over", "err=%d", errno);
+	else
+		c->ssl = NULL;
 	http_conn_close(c);
-	return fd;
+	if (fd == -1)
+		return -1;
+	s->fd = fd;
+	s->backend = &ws_backend_plain;
+	s->ctx = NULL;
+	if (ssl != NULL)
+		tls_io_start(s, ssl, fd);
+	return 0;
 }
 
 static void
@@ -383,7 +408,7 @@ linger_free(struct http_linger *l)
 	TAILQ_REMOVE(&l->h->lingers, l, all);
 	l->h->nlingers--;
 	event_free(l->ev);
-	close(l->fd);
+	l->s.backend->close_fn(l->s.fd, l->s.ctx);
 	free(l);
 }
 
@@ -415,24 +440,25 @@ http_conn_linger(struct http_conn *c, const void *head, size_t head_len,
 	struct timeval patience = { LINGER_S, 0 };
 	struct iovec v[2] = { { (void *)(uintptr_t)head, head_len },
 		{ (void *)(uintptr_t)body, body_len } };
-	struct msghdr m = { .msg_iov = v, .msg_iovlen = 2 };
 	struct http_linger *l;
-	int fd = http_conn_release(c);
+	struct ws_socket s;
 
-	if (fd == -1)
+	if (http_conn_release(c, &s) == -1)
 		return;
 	/* A few hundred bytes: they fit, or the peer does not read. */
-	if (sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == -1 ||
-	    shutdown(fd, SHUT_WR) == -1 || h->nlingers >= LINGER_MAX) {
-		close(fd);
+	if (s.backend->writev_fn(s.fd, s.ctx, v, body_len > 0 ? 2 : 1) == -1 ||
+	    h->nlingers >= LINGER_MAX) {
+		s.backend->close_fn(s.fd, s.ctx);
 		return;
 	}
+	s.backend->finish_fn(s.fd, s.ctx);
 	l = mem_alloc(sizeof(*l));
 	l->h = h;
-	l->fd = fd;
+	l->s = s;
 	l->left = LINGER_BYTES;
 	l->until_ms = clock_mono_ms() + LINGER_S * 1000;
-	l->ev = event_new(h->w->base, fd, EV_READ | EV_PERSIST, linger_read, l);
+	l->ev = event_new(h->w->base, s.fd, EV_READ | EV_PERSIST, linger_read,
+	    l);
 	if (l->ev == NULL)
 		abort();
 	TAILQ_INSERT_TAIL(&h->lingers, l, all);
@@ -504,6 +530,8 @@ http_conn_init(struct http *h)
 	TAILQ_INIT(&h->timed);
 	TAILQ_INIT(&h->failed);
 	TAILQ_INIT(&h->lingers);
+	if (http_tls_init(h) == -1)
+		return -1;
 	h->devnull = open("/dev/null", O_RDWR | O_CLOEXEC);
 	h->adopt_ev = event_new(base, -1, 0, conn_adopt_cb, h);
 	h->fail_ev = event_new(base, -1, 0, conn_fail, h);
@@ -522,6 +550,7 @@ http_conn_done(struct http *h)
 
 	while ((l = TAILQ_FIRST(&h->lingers)) != NULL)
 		linger_free(l);
+	http_tls_done(h);
 	if (h->adopt_ev != NULL)
 		event_free(h->adopt_ev);
 	if (h->fail_ev != NULL)

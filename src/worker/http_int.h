@@ -8,6 +8,7 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_struct.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/http_struct.h>
@@ -20,6 +21,8 @@
 
 struct evconnlistener;
 struct json_tokener;
+struct ssl_st;
+struct ws_socket;
 
 #define HTTP_HEADERS_MAX (8 * 1024)
 #define HTTP_BODY_MAX (1024 * 1024)
@@ -49,6 +52,7 @@ struct http_conn {
 	TAILQ_ENTRY(http_conn) timed; /* in h->timed or h->failed */
 	struct http *h;
 	struct bufferevent *bev;
+	struct ssl_st *ssl;              /* NULL = plain */
 	struct evhttp_connection *evcon; /* NULL until adopted */
 	struct http_request *request;    /* not answered yet; or NULL */
 	struct evbuffer_cb_entry *input_cb, *output_cb;
@@ -65,10 +69,12 @@ struct http_conn {
 };
 
 TAILQ_HEAD(http_lingers, http_linger);
+SLIST_HEAD(http_deads, http_dead);
 
 struct http {
 	struct worker *w;
 	struct evhttp *evhttp;
+	struct evhttp *evhttps; /* NULL = no TLS */
 	struct evconnlistener *listeners[HTTP_LISTENERS_MAX];
 	unsigned nlisteners;
 	unsigned accepted; /* in this turn of the loop */
@@ -83,6 +89,8 @@ struct http {
 	struct event *janitor_ev;
 	struct http_lingers lingers;
 	unsigned nlingers;
+	struct http_deads dead;
+	struct event *dead_ev;
 	int devnull;
 	bool stopping;
 	unsigned in_flight;
@@ -131,6 +139,9 @@ int http_conn_init(struct http *h);
 void http_conn_done(struct http *h);
 /* evhttp's evhttp_set_bevcb(). */
 struct bufferevent *http_conn_bufferevent(struct event_base *base, void *arg);
+/* Takes note of a connection for which evhttp is just being given bev; ssl
+ * as in the struct, taken. */
+void http_conn_new(struct http *h, struct bufferevent *bev, struct ssl_st *ssl);
 struct http_conn *http_conn_find(struct http *h, struct evhttp_request *req);
 /* The handler has the request from here on. */
 void http_conn_handling(struct http_conn *c, struct http_request *q);
@@ -140,9 +151,10 @@ void http_conn_writing(struct http_conn *c);
 void http_conn_next(struct http_conn *c);
 /* Closes it, with the evhttp connection. */
 void http_conn_close(struct http_conn *c);
-/* Gives it up; the descriptor, renumbered, is the caller's; -1 when there is
- * none left (the connection is closed then). */
-int http_conn_release(struct http_conn *c);
+/* Gives it up; the socket, renumbered, is the caller's; -1 when there is none
+ * left (the connection is closed then). */
+int http_conn_release(struct http_conn *c, struct ws_socket *s)
+    __attribute__((warn_unused_result));
 /*
  * Answers with the bytes given and closes for sending, but goes on reading
  * for a moment so that the peer gets the answer and no reset.  Frees c.
@@ -153,6 +165,14 @@ void http_conn_linger(struct http_conn *c, const void *head, size_t head_len,
 void http_conn_adopt(struct http *h);
 /* Drain: closes those that are idle. */
 void http_conn_close_idle(struct http *h);
+
+/* ---- http_tls.c ---- */
+int http_tls_init(struct http *h);
+void http_tls_done(struct http *h);
+/* evhttp's evhttp_set_bevcb() for HTTPS. */
+struct bufferevent *http_tls_bufferevent(struct event_base *base, void *arg);
+/* Ends a session, before its socket is closed; frees it later. */
+void http_tls_bury(struct http *h, struct ssl_st *ssl);
 
 /* ---- http_reply.c ---- */
 /* The answer to a request that evhttp refused, as bytes in h->head; origin

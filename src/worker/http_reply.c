@@ -25,6 +25,8 @@
 #define RETRY_AFTER "1"
 /* A body with more memory than this gives it back after the answer. */
 #define BODY_KEEP ((size_t)64 * 1024)
+/* Plain bytes of one TLS record. */
+#define TLS_RECORD ((size_t)16384)
 
 static const struct {
 	int status;
@@ -203,6 +205,15 @@ reply_queue(struct http_request *q, size_t sent, struct buf *body)
 	struct buf *head = &q->h->head;
 
 	http_conn_writing(q->c);
+	/* In one piece it is one record. */
+	if (q->c->ssl != NULL && body != NULL &&
+	    head->len + body->len <= TLS_RECORD &&
+	    evbuffer_expand(out, head->len + body->len) == 0) {
+		evbuffer_add(out, buf_head(head), head->len);
+		evbuffer_add(out, buf_head(body), body->len);
+		bufferevent_enable(q->c->bev, EV_WRITE);
+		return;
+	}
 	if (sent < head->len) {
 		evbuffer_add(out, buf_head(head) + sent, head->len - sent);
 		sent = 0;
@@ -237,7 +248,7 @@ reply_send(struct http_request *q, struct buf *body)
 		http_request_free(q);
 		return;
 	}
-	if (evbuffer_get_length(out) == 0) {
+	if (c->ssl == NULL && evbuffer_get_length(out) == 0) {
 		struct iovec v[2] = { { buf_head(head), head->len },
 			{ body_len > 0 ? buf_head(body) : NULL, body_len } };
 		struct msghdr m = { .msg_iov = v,

@@ -29,6 +29,7 @@
 #include "http.h"
 #include "reader.h"
 #include "rooms.h"
+#include "tls.h"
 #include "typing.h"
 #include "users.h"
 #include "worker_start.h"
@@ -96,12 +97,11 @@ worker_console(struct worker *w)
 int
 worker_configure(struct worker *w, const struct wire_record *rec)
 {
-	int fds[CONFIG_LISTEN_MAX * 2];
+	int fds[LISTENERS_MAX];
 	struct rec_config r = { 0 };
 
 	r.config = &w->config;
-	if (w->reader != NULL || rec_config_get(rec, &r) == -1 ||
-	    r.nlisteners > CONFIG_LISTEN_MAX * 2)
+	if (w->reader != NULL || rec_config_get(rec, &r) == -1)
 		return -1;
 	w->incarnation = r.incarnation;
 	log_set_level(w->config.log_level);
@@ -120,7 +120,7 @@ worker_configure(struct worker *w, const struct wire_record *rec)
 	worker_console(w);
 	for (uint32_t i = 0; i < r.nlisteners; i++)
 		fds[i] = CHILD_FD_LISTEN + (int)i;
-	w->http = http_new(w, fds, r.nlisteners);
+	w->http = http_new(w, fds, r.kinds, r.nlisteners);
 	if (w->http == NULL)
 		return -1;
 	page_set(w->page, w->page_slot, GAUGE_WORKER_READY, 1);
@@ -144,6 +144,7 @@ worker_free(struct worker *w)
 	auth_free(w->auth);
 	submit_free(w->submit);
 	reader_close(w->reader);
+	tls_free(w->tls);
 	bus_free(w->bus);
 	config_free(&w->config);
 	page_detach(w->page);

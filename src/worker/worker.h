@@ -14,6 +14,7 @@ struct reader;
 struct submit;
 struct auth;
 struct http;
+struct tls;
 struct bus;
 struct console;
 struct rooms;
@@ -35,6 +36,7 @@ struct worker {
 	struct submit *submit;        /* operations at the writer */
 	struct auth *auth;            /* keys and tenants, cached */
 	struct http *http;            /* evhttp and the REST API */
+	struct tls *tls;              /* certificate; NULL = no TLS */
 	struct bus *bus;              /* the hub: interest, attach, events */
 	struct console *console;      /* its files; NULL = there is none */
 	struct rooms *rooms;          /* rooms with sockets here */

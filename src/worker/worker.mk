@@ -32,6 +32,7 @@ worker_sources += \
 	src/worker/http_identity.c \
 	src/worker/http_reply.c \
 	src/worker/http_scan.c src/worker/http_scan.h \
+	src/worker/http_tls.c \
 	src/worker/jwt.c src/worker/jwt.h \
 	src/worker/metrics.c src/worker/metrics.h src/worker/metrics_int.h \
 	src/worker/metrics_json.c src/worker/metrics_text.c \
@@ -59,6 +60,8 @@ worker_sources += \
 	src/worker/room_json.c src/worker/room_json.h \
 	src/worker/rooms.c src/worker/rooms.h \
 	src/worker/roster.c src/worker/roster.h \
+	src/worker/tls.c src/worker/tls.h \
+	src/worker/tls_io.c src/worker/tls_io.h \
 	src/worker/told.c src/worker/told.h \
 	src/worker/typing.c src/worker/typing.h \
 	src/worker/users.c src/worker/users.h \

@@ -51,7 +51,7 @@ conn_socket_options(int fd)
 }
 
 void
-ws_conn_start(struct worker *w, int fd, struct buf *early,
+ws_conn_start(struct worker *w, const struct ws_socket *s, struct buf *early,
     const struct caller *who, const char *sec_key, const char *request_id,
     const char *peer, bool resume)
 {
@@ -62,7 +62,7 @@ ws_conn_start(struct worker *w, int fd, struct buf *early,
 	int len;
 
 	c->w = w;
-	c->fd = fd;
+	c->s = *s;
 	c->state = WS_ATTACHING;
 	c->key = who->key;
 	c->jwt_n = who->jwt_n;
@@ -79,11 +79,11 @@ ws_conn_start(struct worker *w, int fd, struct buf *early,
 	buf_init(&c->message, resume ? RESUME_FRAME_MAX : WS_FRAME_MAX);
 	if (resume)
 		resume_wait(c);
-	conn_socket_options(fd);
+	conn_socket_options(s->fd);
 	c->user = users_get(w->users, who->tenant, who->user, who->user_len);
 	LIST_INSERT_HEAD(&c->user->conns, c, in_user);
 	c->last_rx_s = c->last_tx_s = c->last_ping_s = ws_list_now_s();
-	event_assign(&c->read_ev, w->base, fd, EV_READ | EV_PERSIST,
+	event_assign(&c->read_ev, w->base, s->fd, EV_READ | EV_PERSIST,
 	    conn_readable, c);
 	ws_list_insert(w->ws, c);
 
@@ -106,6 +106,34 @@ ws_conn_start(struct worker *w, int fd, struct buf *early,
 	bus_attach(w->bus, &attach);
 	log_debug("websocket accepted", "conn=%llu peer=%s",
 	    (unsigned long long)c->id, peer);
+}
+
+/* The socket's readiness tells neither of bytes that the backend has read
+ * already nor of those that it wants to write. */
+static void
+conn_waits(struct ws_conn *c)
+{
+	unsigned waits;
+
+	if (c->s.backend->waits_fn == NULL)
+		return;
+	waits = c->s.backend->waits_fn(c->s.ctx);
+	if ((waits & WS_WAITS_IN) != 0)
+		event_active(&c->read_ev, EV_READ, 0);
+	if ((waits & WS_WAITS_OUT) != 0 && !c->dirty)
+		ws_list_dirty(c);
+}
+
+/* Begins to read, or goes on; -1 when the connection is gone by that. */
+static int
+conn_listen(struct ws_conn *c)
+{
+	if (event_add(&c->read_ev, NULL) == -1) {
+		ws_conn_abort(c);
+		return -1;
+	}
+	conn_waits(c);
+	return 0;
 }
 
 static void
@@ -148,10 +176,8 @@ ws_conn_attached(struct worker *w, uint64_t id, bool granted)
 	    1);
 	c->state = WS_OPEN;
 	ws_list_dirty(c);
-	if (event_add(&c->read_ev, NULL) == -1) {
-		ws_conn_abort(c);
+	if (conn_listen(c) == -1)
 		return;
-	}
 	if (!granted) {
 		ws_conn_close(c, WS_CLOSE_POLICY, "too many connections");
 		return;
@@ -249,8 +275,8 @@ ws_conn_abort(struct ws_conn *c)
 	if (c->write_ev != NULL)
 		event_free(c->write_ev);
 	c->write_ev = NULL;
-	ws_backend_plain.close_fn(c->fd, NULL);
-	c->fd = -1;
+	c->s.backend->close_fn(c->s.fd, c->s.ctx);
+	c->s.fd = -1;
 	page_add(c->w->page, c->w->page_slot, COUNTER_DELIVERIES_LOST,
 	    ws_out_messages(&c->out));
 	ws_out_free(&c->out);
@@ -286,10 +312,8 @@ ws_conn_throttle(struct ws_conn *c)
 	if (!c->paused || c->state == WS_GONE || conn_too_much(c))
 		return;
 	c->paused = false;
-	if (event_add(&c->read_ev, NULL) == -1) {
-		ws_conn_abort(c);
+	if (conn_listen(c) == -1)
 		return;
-	}
 	if (c->in.len > 0)
 		conn_input(c);
 }
@@ -416,7 +440,9 @@ conn_readable(evutil_socket_t fd, short what, void *arg)
 		ws_conn_abort(c);
 		return;
 	}
-	n = ws_backend_plain.read_fn(fd, NULL, to, WS_READ_MAX);
+	(void)fd;
+	n = c->s.backend->read_fn(c->s.fd, c->s.ctx, to, WS_READ_MAX);
+	conn_waits(c);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
@@ -458,7 +484,7 @@ ws_conn_flush(struct ws_conn *c)
 
 	if (c->want_write || c->state == WS_GONE)
 		return;
-	rc = ws_out_flush(&c->out, &ws_backend_plain, c->fd, NULL, &wrote);
+	rc = ws_out_flush(&c->out, c->s.backend, c->s.fd, c->s.ctx, &wrote);
 	if (rc == -1) {
 		ws_conn_abort(c);
 		return;
@@ -467,7 +493,7 @@ ws_conn_flush(struct ws_conn *c)
 		c->last_tx_s = ws_list_now_s();
 	if (rc == 1) {
 		if (c->write_ev == NULL)
-			c->write_ev = event_new(c->w->base, c->fd, EV_WRITE,
+			c->write_ev = event_new(c->w->base, c->s.fd, EV_WRITE,
 			    conn_writable, c);
 		if (c->write_ev == NULL || event_add(c->write_ev, NULL) == -1) {
 			ws_conn_abort(c);
@@ -478,7 +504,7 @@ ws_conn_flush(struct ws_conn *c)
 		ws_conn_abort(c);
 		return;
 	} else if (c->failed) {
-		(void)shutdown(c->fd, SHUT_WR);
+		c->s.backend->finish_fn(c->s.fd, c->s.ctx);
 	}
 	if (c->out.bytes < WS_OUT_LOW) {
 		feed_wake(c);

@@ -47,7 +47,7 @@ LIST_HEAD(ws_ops, ws_op);
 
 struct ws_conn {
 	struct worker *w;
-	int fd;
+	struct ws_socket s;
 	uint8_t state;    /* enum ws_state */
 	bool dirty;       /* in the list of those to flush */
 	bool want_write;  /* the socket is full; EV_WRITE is armed */
@@ -117,13 +117,13 @@ void ws_list_lost(struct ws_list *l);
 void ws_list_recheck(struct ws_list *l, uint64_t tenant);
 
 /*
- * Begins a connection on a socket taken over from HTTP (takes fd, and the
+ * Begins a connection on a socket taken over from HTTP (takes it, and the
  * bytes in `early`, left empty).  who is copied.  sec_key is checked already;
  * request_id, of at most 128 sane bytes, goes into the 101.
  */
-void ws_conn_start(struct worker *w, int fd, struct buf *early,
-    const struct caller *who, const char *sec_key, const char *request_id,
-    const char *peer, bool resume);
+void ws_conn_start(struct worker *w, const struct ws_socket *s,
+    struct buf *early, const struct caller *who, const char *sec_key,
+    const char *request_id, const char *peer, bool resume);
 /* The hub's answer to its attach. */
 void ws_conn_attached(struct worker *w, uint64_t id, bool granted);
 

@@ -111,7 +111,12 @@ int
 ws_out_flush(struct ws_out *o, const struct ws_backend *backend, int fd,
     void *ctx, size_t *wrote)
 {
+	int rc;
+
 	*wrote = 0;
+	if (backend->flush_fn != NULL &&
+	    (rc = backend->flush_fn(fd, ctx, wrote)) != 0)
+		return rc;
 	while (o->count > 0) {
 		struct iovec v[FLUSH_IOV];
 		size_t asked = 0;
@@ -150,6 +155,8 @@ ws_out_flush(struct ws_out *o, const struct ws_backend *backend, int fd,
 		o->ring = NULL;
 		o->cap = o->head = 0;
 	}
+	if (backend->flush_fn != NULL)
+		return backend->flush_fn(fd, ctx, wrote);
 	return 0;
 }
 
@@ -214,6 +221,13 @@ plain_writev(int fd, void *ctx, const struct iovec *v, int count)
 }
 
 static void
+plain_finish(int fd, void *ctx)
+{
+	(void)ctx;
+	(void)shutdown(fd, SHUT_WR);
+}
+
+static void
 plain_close(int fd, void *ctx)
 {
 	(void)ctx;
@@ -223,5 +237,6 @@ plain_close(int fd, void *ctx)
 const struct ws_backend ws_backend_plain = {
 	.read_fn = plain_read,
 	.writev_fn = plain_writev,
+	.finish_fn = plain_finish,
 	.close_fn = plain_close,
 };

@@ -38,17 +38,34 @@ struct ws_out {
 };
 
 /*
- * How the bytes leave: a plain socket, or TLS later.  writev_fn takes at
+ * How the bytes come and leave: a plain socket, or TLS.  writev_fn takes at
  * most count pieces and returns what write(2) would, with errno; EAGAIN =
- * try when writable.
+ * try when writable.  A backend that keeps bytes of its own has flush_fn and
+ * waits_fn; for others they are NULL.
  */
 struct iovec;
 struct ws_backend {
 	long (*read_fn)(int fd, void *ctx, void *p, size_t len);
 	long (*writev_fn)(int fd, void *ctx, const struct iovec *v, int count);
+	/* Writes what it has taken and still holds, adds to *wrote.  0 = all
+	 * gone, 1 = the rest waits for the socket, -1 = broken. */
+	int (*flush_fn)(int fd, void *ctx, size_t *wrote);
+	/* WS_WAITS_…: what the socket's readiness would not tell of. */
+	unsigned (*waits_fn)(void *ctx);
+	/* Nothing more will be written. */
+	void (*finish_fn)(int fd, void *ctx);
 	void (*close_fn)(int fd, void *ctx);
 };
+#define WS_WAITS_IN 1  /* bytes that read_fn has at hand */
+#define WS_WAITS_OUT 2 /* bytes that flush_fn would write */
 extern const struct ws_backend ws_backend_plain;
+
+/* An open socket with its backend. */
+struct ws_socket {
+	int fd;
+	const struct ws_backend *backend;
+	void *ctx;
+};
 
 /* Adds a reference of its own to the end of the queue. */
 void ws_out_add(struct ws_out *o, struct ws_shared *f);

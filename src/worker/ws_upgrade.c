@@ -109,7 +109,7 @@ upgrade_start(struct http_request *q, const struct caller *who)
 	const char *sec_key = http_header(q, "Sec-WebSocket-Key");
 	struct buf early;
 	char key[KEY_LEN + 1], peer[64], id[129];
-	int fd;
+	struct ws_socket s;
 
 	/* The request is gone after the take-over. */
 	strncpy(key, sec_key != NULL ? sec_key : "", KEY_LEN);
@@ -119,9 +119,8 @@ upgrade_start(struct http_request *q, const struct caller *who)
 	strncpy(id, http_request_id(q), sizeof(id) - 1);
 	id[sizeof(id) - 1] = '\0';
 	buf_init(&early, EARLY_MAX);
-	fd = http_take_over(q, &early);
-	if (fd != -1)
-		ws_conn_start(w, fd, &early, who, key, id, peer, resumes);
+	if (http_take_over(q, &s, &early) == 0)
+		ws_conn_start(w, &s, &early, who, key, id, peer, resumes);
 	buf_free(&early);
 }
 

@@ -37,7 +37,8 @@ class Chat:
     @classmethod
     async def connect(cls, tenant, user, slot=None, path="/ws",
                       on_frame=None, **options):
-        """Opens a connection and waits for its welcome."""
+        """Opens a connection and waits for its welcome.  tls is a client's
+        context, for the TLS port."""
         self = await cls.open(tenant, user, slot, path, on_frame, **options)
         self.welcome = await self.wait("welcome")
         assert self.log[0]["type"] == "welcome", self.log[0]
@@ -48,7 +49,7 @@ class Chat:
 
     @classmethod
     async def open(cls, tenant, user, slot=None, path="/ws", on_frame=None,
-                   **options):
+                   tls=None, **options):
         server = tenant.server
         settings = {"compression": None, "ping_interval": None,
                     "max_size": 1 << 20, "max_queue": 1024,
@@ -56,8 +57,12 @@ class Chat:
         settings.update(options)
         if slot is not None:
             settings["sock"] = server.connect(slot)
+        url = f"ws://127.0.0.1:{server.port}{path}"
+        if tls is not None:
+            url = f"wss://127.0.0.1:{server.tls_port}{path}"
+            settings["ssl"] = tls
         ws = await websockets.connect(
-            f"ws://127.0.0.1:{server.port}{path}",
+            url,
             extra_headers=tenant.headers(user), **settings)
         self = cls(ws, slot)
         self.on_frame = on_frame

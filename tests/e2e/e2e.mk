@@ -88,6 +88,7 @@ EXTRA_DIST += \
 	tests/e2e/systemd.py \
 	tests/e2e/test_systemd.py \
 	tests/e2e/test_tenants.py \
+	tests/e2e/test_tls.py \
 	tests/e2e/test_tool.py \
 	tests/e2e/test_trim.py \
 	tests/e2e/test_user.py \
@@ -97,6 +98,7 @@ EXTRA_DIST += \
 	tests/e2e/test_ws_protocol.py \
 	tests/e2e/test_ws_sync.py \
 	tests/e2e/test_ws_token.py \
+	tests/e2e/tls.py \
 	tests/e2e/tokens.py
 
 CLEANFILES += tests/e2e/e2e.junit.xml tests/e2e/long.junit.xml

@@ -232,6 +232,7 @@ static int (*const copies[256])(struct buf *, const struct wire_record *) = {
 	[REC_CONTROL] = copy_control,
 	[REC_PRESENCE] = copy_presence,
 	[REC_PRESENCE_RESET] = copy_empty,
+	[REC_CERTIFICATE] = copy_empty,
 	[REC_EVENT_MESSAGE] = copy_event_message,
 	[REC_EVENT_JOINED] = copy_event_members,
 	[REC_EVENT_LEFT] = copy_event_members,

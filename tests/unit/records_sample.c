@@ -188,6 +188,7 @@ sample_config(struct buf *b)
 		.resume_wait_ms = 30000 };
 	struct rec_config r = { .incarnation = 38,
 		.nlisteners = 2,
+		.kinds = { 0, LISTENER_TLS },
 		.config = &c };
 	size_t ok;
 
@@ -225,6 +226,7 @@ sample_bus(struct buf *b)
 	n += rec_drain_put(b, 40) == 0;
 	n += rec_presence_put(b, &sample_presence) == 0;
 	n += rec_empty_put(b, REC_PRESENCE_RESET) == 0;
+	n += rec_empty_put(b, REC_CERTIFICATE) == 0;
 	at = rec_publish_begin(b, sample_keys, 3);
 	(void)rec_event_message_put(b, &sample_message);
 	n += rec_publish_end(b, at) == 0;

@@ -54,7 +54,8 @@ test_one_socket_a_slot(void **state)
 {
 	char *addresses[] = { "127.0.0.1:0", "127.0.0.1:0" };
 	char err[300];
-	struct listeners *l = listeners_open(addresses, 2, 3, err, sizeof(err));
+	struct listeners *l = listeners_open(addresses, 2, NULL, 0, 3, err,
+	    sizeof(err));
 
 	(void)state;
 	assert_non_null(l);
@@ -81,7 +82,8 @@ test_queues_when_started(void **state)
 {
 	char *addresses[] = { "127.0.0.1:0" };
 	char err[300];
-	struct listeners *l = listeners_open(addresses, 1, 2, err, sizeof(err));
+	struct listeners *l = listeners_open(addresses, 1, NULL, 0, 2, err,
+	    sizeof(err));
 	int client, peer;
 
 	(void)state;
@@ -108,17 +110,18 @@ test_another_server_is_noticed(void **state)
 {
 	char *addresses[] = { "127.0.0.1:0" }, text[40], *again[] = { text };
 	char err[300];
-	struct listeners *l = listeners_open(addresses, 1, 2, err, sizeof(err));
+	struct listeners *l = listeners_open(addresses, 1, NULL, 0, 2, err,
+	    sizeof(err));
 
 	(void)state;
 	assert_non_null(l);
 	assert_int_equal(listeners_start(l, 0), 0);
 	(void)snprintf(text, sizeof(text), "%s", listeners_text(l));
-	assert_null(listeners_open(again, 1, 2, err, sizeof(err)));
+	assert_null(listeners_open(again, 1, NULL, 0, 2, err, sizeof(err)));
 	assert_non_null(strstr(err, text));
 	assert_non_null(strstr(err, "another program uses this port"));
 	listeners_free(l);
-	l = listeners_open(again, 1, 2, err, sizeof(err));
+	l = listeners_open(again, 1, NULL, 0, 2, err, sizeof(err));
 	assert_non_null(l);
 	assert_string_equal(listeners_text(l), text);
 	listeners_free(l);
@@ -129,7 +132,8 @@ test_no_host_means_both_families(void **state)
 {
 	char *addresses[] = { ":0" };
 	char err[300], want[64];
-	struct listeners *l = listeners_open(addresses, 1, 1, err, sizeof(err));
+	struct listeners *l = listeners_open(addresses, 1, NULL, 0, 1, err,
+	    sizeof(err));
 
 	(void)state;
 	assert_non_null(l);
@@ -153,7 +157,8 @@ test_what_is_no_address(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		err[0] = '\0';
-		assert_null(listeners_open(&bad[i], 1, 1, err, sizeof(err)));
+		assert_null(listeners_open(&bad[i], 1, NULL, 0, 1, err,
+		    sizeof(err)));
 		assert_non_null(strstr(err, bad[i]));
 	}
 }
