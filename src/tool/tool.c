@@ -47,6 +47,8 @@ static const struct command {
 	    "revoke a key by its key_id" },
 	{ "backup", NULL, "FILE", 1, false, false, TOOL_FORCE | TOOL_QUIET,
 	    tool_backup, "copy the database to a new file, also in use" },
+	{ "check", NULL, "[FILE]", 0, true, false, TOOL_FULL | TOOL_QUIET,
+	    tool_check, "look for faults in the database or a backup" },
 	{ "restore", NULL, "FILE", 1, false, true, TOOL_DISCARD | TOOL_QUIET,
 	    tool_restore, "put a backup in the database's place" },
 };

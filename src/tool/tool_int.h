@@ -49,7 +49,7 @@ tool_fn tool_tenant_create, tool_tenant_list, tool_tenant_show;
 tool_fn tool_tenant_update, tool_tenant_disable, tool_tenant_enable;
 tool_fn tool_tenant_delete;
 tool_fn tool_key_add, tool_key_list, tool_key_revoke;
-tool_fn tool_backup, tool_restore;
+tool_fn tool_backup, tool_restore, tool_check;
 
 /* ---- tool.c ---- */
 /* What such an option was given; NULL without it. */
@@ -70,10 +70,11 @@ int tool_exchange(struct tool *t, struct rec_reply *reply);
  * t->link or t->store is set.  -1: stderr says why. */
 int tool_connect(struct tool *t);
 /*
- * Takes the lock alone, for what no server may see: t->lock_fd.  -1: there
- * is a server or another command, and stderr says so.
+ * Takes the lock alone, for what no server may see: t->lock_fd.  `stay`: root
+ * acts as the database's owner until tool_disconnect().  1, 0 a server or
+ * another command has it, -1 failed and stderr says why.
  */
-int tool_lock(struct tool *t);
+int tool_lock(struct tool *t, bool stay);
 void tool_disconnect(struct tool *t);
 
 /* ---- tool_progress.c ---- */

@@ -243,10 +243,14 @@ int
 tool_restore(struct tool *t, char **args)
 {
 	struct restore r = { .t = t };
-	int status = 1;
+	int status = 1, rc;
 
-	if (tool_is_ours(t, args[0]) || tool_lock(t) == -1)
+	if (tool_is_ours(t, args[0]) || (rc = tool_lock(t, false)) == -1)
 		return 1;
+	if (rc == 0)
+		return tool_error("database %s is in use: stop the server "
+				  "first, or wait for the other command",
+		    t->config->dsn.path);
 	tool_catch_signals();
 	r.db = tool_db_path(t, "");
 	r.copy = with(r.db, "-restore");

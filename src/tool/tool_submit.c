@@ -173,25 +173,23 @@ tool_connect(struct tool *t)
 }
 
 int
-tool_lock(struct tool *t)
+tool_lock(struct tool *t, bool stay)
 {
-	const char *db = t->config->dsn.path;
 	char err[512];
 	int saved;
 
 	if (tool_become_owner(t) == -1)
 		return -1;
-	t->lock_fd = lock_take(db, LOCK_STEP_MS, err, sizeof(err));
+	t->lock_fd = lock_take(t->config->dsn.path, LOCK_STEP_MS, err,
+	    sizeof(err));
 	saved = errno;
-	tool_be_root_again(t);
+	if (t->lock_fd == -1 || !stay)
+		tool_be_root_again(t);
 	if (t->lock_fd != -1)
-		return 0;
+		return 1;
 	if (saved == EWOULDBLOCK)
-		(void)tool_error("database %s is in use: stop the server "
-				 "first, or wait for the other command",
-		    db);
-	else
-		(void)tool_error("%s", err);
+		return 0;
+	(void)tool_error("%s", err);
 	return -1;
 }
 

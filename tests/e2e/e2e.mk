@@ -44,6 +44,7 @@ EXTRA_DIST += \
 	tests/e2e/test_acks.py \
 	tests/e2e/test_backup.py \
 	tests/e2e/test_channels.py \
+	tests/e2e/test_check.py \
 	tests/e2e/test_checker.py \
 	tests/e2e/test_big_room.py \
 	tests/e2e/test_client_js.py \
