@@ -37,9 +37,10 @@ common_sources += \
 	src/common/records_bus.c \
 	src/common/records_event.c \
 	src/common/records_fields.c src/common/records_fields.h \
+	src/common/records_notify.c src/common/records_notify.h \
 	src/common/records_op.c \
 	src/common/records_tenant.c \
-	src/common/records_token.c \
+	src/common/records_token.c src/common/records_token.h \
 	src/common/wire.c src/common/wire.h
 
 # Ids, keys and what all parts say alike.
@@ -47,6 +48,7 @@ common_sources += \
 	src/common/ids.c src/common/ids.h \
 	src/common/key.c src/common/key.h \
 	src/common/message.c src/common/message.h \
+	src/common/notify_text.c src/common/notify_text.h \
 	src/common/outcome.c src/common/outcome.h \
 	src/common/room_text.c src/common/room_text.h \
 	src/common/secret.c src/common/secret.h \

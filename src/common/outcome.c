@@ -103,6 +103,17 @@ static const struct outcome_info outcomes[OUTCOME_LAST] = {
 	    "The file that secrets are sealed under cannot be used; nothing was "
 	    "stored. The server's log says why.",
 	    NULL, true },
+	[OUTCOME_NOTIFICATION_NOT_FOUND] = { 404, NOT_FOUND,
+	    "No such notification waits for this user; if he has acknowledged "
+	    "it there is nothing left to do.",
+	    NULL, false },
+	[OUTCOME_SUBSCRIPTION_NOT_FOUND] = { 404, NOT_FOUND,
+	    "This user has no such subscription; GET /subscriptions shows "
+	    "those that he has.",
+	    NULL, false },
+	[OUTCOME_SUBSCRIPTIONS_FULL] = { 409, CONFLICT,
+	    "A user has at most 100 subscriptions; delete one first.", NULL,
+	    false },
 };
 
 const struct outcome_info *

@@ -41,6 +41,9 @@ enum outcome {
 	OUTCOME_DM_BACKEND_ONLY, /* deleting a dm: 403 */
 	OUTCOME_RESYNC_REQUIRED, /* the database is another one than before */
 	OUTCOME_SECRETS,         /* the key file cannot be used now: 503 */
+	OUTCOME_NOTIFICATION_NOT_FOUND, /* or he has acknowledged it */
+	OUTCOME_SUBSCRIPTION_NOT_FOUND,
+	OUTCOME_SUBSCRIPTIONS_FULL, /* as many as a user may have: 409 */
 	OUTCOME_LAST
 };
 

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define PAGE_MAGIC UINT32_C(0x63686170)
-#define PAGE_LAYOUT 3       /* raised with every change of this file */
+#define PAGE_LAYOUT 4       /* raised with every change of this file */
 #define PAGE_SLOTS 80       /* processes alive at once */
 #define PAGE_SLOT_RETIRED 0 /* what dead children had counted */
 #define PAGE_SLOT_MASTER 1
@@ -35,18 +35,20 @@ enum page_counter {
 	COUNTER_REQUESTS_3XX,
 	COUNTER_REQUESTS_4XX,
 	COUNTER_REQUESTS_5XX,
-	COUNTER_REQUESTS_ABANDONED, /* worker: closed without an answer */
-	COUNTER_CONNECTIONS_OPENED, /* worker: WebSockets */
-	COUNTER_CONNECTIONS_DENIED, /* worker: over the user's limit */
-	COUNTER_FRAMES_RECEIVED,    /* worker: messages of clients */
-	COUNTER_FRAMES_REFUSED,     /* worker: answered with an error */
-	COUNTER_RATE_LIMITED,       /* worker: requests and frames */
-	COUNTER_FELL_BEHIND,        /* worker: feeds that were live */
-	COUNTER_BUS_RECORDS,        /* master: records forwarded */
-	COUNTER_BUS_LOST,           /* master, writer: queues dropped */
-	COUNTER_RESTARTS_WORKER,    /* master: children respawned */
-	COUNTER_RESTARTS_WRITER,    /* master */
-	COUNTER_RESTARTS_COURIER,   /* master */
+	COUNTER_REQUESTS_ABANDONED,  /* worker: closed without an answer */
+	COUNTER_CONNECTIONS_OPENED,  /* worker: WebSockets */
+	COUNTER_CONNECTIONS_DENIED,  /* worker: over the user's limit */
+	COUNTER_FRAMES_RECEIVED,     /* worker: messages of clients */
+	COUNTER_FRAMES_REFUSED,      /* worker: answered with an error */
+	COUNTER_RATE_LIMITED,        /* worker: requests and frames */
+	COUNTER_FELL_BEHIND,         /* worker: feeds that were live */
+	COUNTER_BUS_RECORDS,         /* master: records forwarded */
+	COUNTER_BUS_LOST,            /* master, writer: queues dropped */
+	COUNTER_RESTARTS_WORKER,     /* master: children respawned */
+	COUNTER_RESTARTS_WRITER,     /* master */
+	COUNTER_RESTARTS_COURIER,    /* master */
+	COUNTER_NOTIFICATIONS,       /* writer: notifications stored */
+	COUNTER_NOTIFICATION_FRAMES, /* worker: frames of them queued */
 	PAGE_GAUGE0 = 48,
 	GAUGE_CONNECTIONS = PAGE_GAUGE0, /* worker: open WebSockets */
 	GAUGE_CONNECTIONS_BEHIND,        /* worker: with a feed behind */
@@ -60,6 +62,8 @@ enum page_counter {
 	GAUGE_WAL_BYTES,                 /* writer */
 	GAUGE_BUS_QUEUE_BYTES,           /* each child's, by the master */
 	GAUGE_USERS_ONLINE,              /* master */
+	GAUGE_EXPANSIONS,                /* writer: notifications that
+						 * have still to reach some */
 	PAGE_COUNTERS = 80
 };
 

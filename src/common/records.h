@@ -57,6 +57,7 @@ enum record_type {
 	REC_EVENT_CHANGED,
 	REC_EVENT_ROOM_UPDATED,
 	REC_EVENT_ROOM_DELETED,
+	REC_EVENT_NOTIFICATION,
 	/* operations: worker or tool to writer */
 	REC_OP_SEND = 128,
 	REC_OP_ACK,
@@ -80,6 +81,11 @@ enum record_type {
 	REC_OP_WS_TOKEN_ISSUE,
 	REC_OP_WS_TOKEN_REDEEM,
 	REC_OP_BACKUP,
+	REC_OP_NOTIFY,
+	REC_OP_NOTIFICATION_ACK,
+	REC_OP_SUBSCRIBE,
+	REC_OP_UNSUBSCRIBE,
+	REC_OP_USER_SEEN,
 	REC_OP_END, /* one more than the last; stays here */
 	/* writer to worker or tool */
 	REC_REPLY = 192
@@ -543,36 +549,6 @@ struct rec_op_key_used {
 int rec_op_key_used_put(struct buf *b, const struct rec_op_key_used *r);
 int rec_op_key_used_get(const struct wire_record *w, struct rec_op_key_used *r);
 
-/*
- * A token that opens one WebSocket for a user; the requester makes it, only
- * its hash travels.  What it opens hangs on the credential by which it was
- * asked for: an API key, or the tenant's JWT key of that batch and the time
- * when the JWT was to end.
- */
-#define WS_TOKEN_MS 60000
-struct rec_op_ws_token_issue {
-	struct op_head h;
-	uint8_t hash[KEY_HASH_SIZE];
-	struct str user;
-	uint64_t key;     /* internal id; 0 = by a JWT */
-	uint64_t jwt_n;   /* 0 = by an API key */
-	uint64_t ends_ms; /* Unix; 0 = never */
-};
-int rec_op_ws_token_issue_put(struct buf *b,
-    const struct rec_op_ws_token_issue *r);
-int rec_op_ws_token_issue_get(const struct wire_record *w,
-    struct rec_op_ws_token_issue *r);
-
-/* Takes the token with that hash out of the database. */
-struct rec_op_ws_token_redeem {
-	struct op_head h;
-	uint8_t hash[KEY_HASH_SIZE];
-};
-int rec_op_ws_token_redeem_put(struct buf *b,
-    const struct rec_op_ws_token_redeem *r);
-int rec_op_ws_token_redeem_get(const struct wire_record *w,
-    struct rec_op_ws_token_redeem *r);
-
 /* The head of any operation; -1 when it is none. */
 int rec_op_head_get(const struct wire_record *w, struct op_head *h);
 
@@ -596,6 +572,8 @@ int rec_op_head_get(const struct wire_record *w, struct op_head *h);
  *   BACKUP        text = name of the copy beside the database, or what went
  *                 wrong; seq = pages done of `room`; ms = 1 when complete;
  *                 BUSY = another is under way, NOT_FOUND = it is no more
+ *   NOTIFY        ms (created_at), text = token
+ *   SUBSCRIBE     ms (created_at), text = token; REPEATED = was there already
  *   admin reads   text = JSON
  */
 struct rec_reply {

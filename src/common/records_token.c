@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The operations on tokens that open a WebSocket.  Pure. */
+#include "records_token.h"
+
 #include "records_fields.h"
 
 static void

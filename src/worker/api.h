@@ -44,6 +44,14 @@ void api_messages_delete(struct http_request *q);
 
 void api_acks_post(struct http_request *q);
 
+void api_notify_post(struct http_request *q);
+void api_notifications_list(struct http_request *q);
+void api_notifications_ack(struct http_request *q);
+
+void api_subscriptions_list(struct http_request *q);
+void api_subscriptions_add(struct http_request *q);
+void api_subscriptions_remove(struct http_request *q);
+
 void api_ws_token_issue(struct http_request *q);
 
 #endif

@@ -32,7 +32,8 @@ api_args_tokener(void)
 static const char *const known[] = { "client_msg_id", "content", "members",
 	"meta", "metadata", "name", "role", "room_id", "seq", "type", "user_id",
 	"user_ids", "rate_limit", "disabled", "webhook_url", "webhook_secret",
-	"jwt_secret", "jwt_public_key", "retention_days" };
+	"jwt_secret", "jwt_public_key", "retention_days", "topic", "payload",
+	"targets" };
 
 /* Behind the string that p stands on. */
 static const char *

@@ -10,6 +10,7 @@
 #include "../common/buf.h"
 #include "../common/clock.h"
 #include "../common/submit.h"
+#include "../common/records_token.h"
 #include "api.h"
 #include "api_args.h"
 #include "http.h"

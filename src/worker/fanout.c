@@ -13,8 +13,10 @@
 #include "../common/message.h"
 #include "../common/page.h"
 #include "../common/records.h"
+#include "../common/records_notify.h"
 #include "auth.h"
 #include "feed.h"
+#include "inbox.h"
 #include "rooms.h"
 #include "typing.h"
 #include "users.h"
@@ -266,6 +268,17 @@ fanout_tenant(struct worker *w, const struct wire_record *rec)
 	return 0;
 }
 
+static int
+fanout_notification(struct worker *w, const struct wire_record *rec)
+{
+	struct rec_event_notification e;
+
+	if (rec_event_notification_get(rec, &e) == -1)
+		return -1;
+	inbox_event(w, &e);
+	return 0;
+}
+
 int
 fanout_event(struct worker *w, const struct wire_record *rec)
 {
@@ -291,6 +304,8 @@ fanout_event(struct worker *w, const struct wire_record *rec)
 		return 0;
 	case REC_EVENT_TENANT:
 		return fanout_tenant(w, rec);
+	case REC_EVENT_NOTIFICATION:
+		return fanout_notification(w, rec);
 	default:
 		return -1;
 	}

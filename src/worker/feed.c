@@ -15,6 +15,7 @@
 #include "../common/page.h"
 #include "feeder.h"
 #include "frame_cache.h"
+#include "inbox.h"
 #include "reader.h"
 #include "resume.h"
 #include "worker.h"
@@ -96,7 +97,7 @@ feeder_arm(struct feeder *fr)
 static bool
 feed_due(const struct ws_conn *c)
 {
-	return c->relist || !TAILQ_EMPTY(&c->behind);
+	return c->relist || !TAILQ_EMPTY(&c->behind) || inbox_due(c);
 }
 
 void
@@ -305,6 +306,7 @@ feed_disconnect(struct ws_conn *c)
 		TAILQ_REMOVE(&c->w->feeder->queue, c, in_feeder);
 	c->feeding = false;
 	c->relist = false;
+	inbox_disconnect(c);
 	while ((f = TAILQ_FIRST(&c->behind)) != NULL)
 		feed_free(f);
 	while ((f = TAILQ_FIRST(&c->feeds)) != NULL)
@@ -427,8 +429,15 @@ feeder_pages(struct feeder *fr, struct ws_conn *c, uint64_t end)
 static void
 feeder_step(struct feeder *fr, struct ws_conn *c, uint64_t end)
 {
-	int rc = c->relist ? feed_list_page(c) : feeder_pages(fr, c, end);
+	bool rooms = c->relist || !TAILQ_EMPTY(&c->behind);
+	int rc = 0;
 
+	if (rooms)
+		rc = c->relist ? feed_list_page(c) : feeder_pages(fr, c, end);
+	/* In turns with the rooms, but behind the first sync of them. */
+	if (rc == 0 && inbox_due(c) && (c->synced || !rooms) &&
+	    ws_conn_hungry(c))
+		rc = inbox_page(c);
 	if (rc == -1)
 		/* The client comes back to wherever it stood. */
 		ws_conn_close(c, WS_CLOSE_INTERNAL, "the log is unreadable");

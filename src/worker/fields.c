@@ -8,6 +8,8 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "../common/utf8.h"
+
 static int
 field_fail(struct field_error *err, const char *field, const char *message)
 {
@@ -130,6 +132,31 @@ field_json(struct json_object *o, const char *name, struct str *out,
 	if (out->len > FIELD_META_MAX)
 		return field_fail(err, name,
 		    "This member is longer than 16384 bytes as JSON.");
+	return 0;
+}
+
+int
+field_payload(struct json_object *o, struct str *out, struct field_error *err)
+{
+	struct json_object *v;
+
+	if (!json_object_object_get_ex(o, "payload", &v))
+		return field_fail(err, "payload", "This member is required.");
+	if (field_json(o, "payload", out, err) == -1)
+		return -1;
+	if (out->len == 0)
+		*out = (struct str){ "null", 4 };
+	return 0;
+}
+
+int
+field_topic(struct json_object *o, struct str *out, struct field_error *err)
+{
+	if (field_string(o, "topic", FIELD_TOPIC_MAX, out, err) == -1)
+		return -1;
+	if (!utf8_user_id_valid(out->p, out->len))
+		return field_fail(err, "topic",
+		    "topic must hold no control characters.");
 	return 0;
 }
 

@@ -18,6 +18,7 @@ struct json_object;
 #define FIELD_META_MAX (16 * 1024)
 #define FIELD_META_DEPTH 32
 #define FIELD_CLIENT_MSG_ID_MAX 128
+#define FIELD_TOPIC_MAX 128
 
 /* What is wrong with a request: constant strings. */
 struct field_error {
@@ -36,6 +37,13 @@ int field_client_msg_id(struct json_object *o, struct str *out,
  */
 int field_json(struct json_object *o, const char *name, struct str *out,
     struct field_error *err) __attribute__((warn_unused_result));
+/* Any JSON value under "payload", as above; null is a value like others, but
+ * it must be there. */
+int field_payload(struct json_object *o, struct str *out,
+    struct field_error *err) __attribute__((warn_unused_result));
+/* "topic": 1 to 128 bytes without control characters. */
+int field_topic(struct json_object *o, struct str *out, struct field_error *err)
+    __attribute__((warn_unused_result));
 /* A required integer, not negative; above INT64_MAX it counts as that. */
 int field_seq(struct json_object *o, const char *name, uint64_t *out,
     struct field_error *err) __attribute__((warn_unused_result));

@@ -18,6 +18,14 @@ const struct metric metrics_all[] = {
 	    "Message frames not yet sent when their WebSocket ended; its user "
 	    "gets them at his next connect.",
 	    COUNTER_DELIVERIES_LOST, NULL, { 0 } },
+	{ "chatapi_notifications_total", "notifications",
+	    "Notifications stored.", COUNTER_NOTIFICATIONS, NULL, { 0 } },
+	{ "chatapi_notification_deliveries_total", "notification_deliveries",
+	    "Notification frames queued for a WebSocket.",
+	    COUNTER_NOTIFICATION_FRAMES, NULL, { 0 } },
+	{ "chatapi_notification_expansions", "notification_expansions",
+	    "Lists of users whom a notification has not reached to the end.",
+	    GAUGE_EXPANSIONS, NULL, { 0 } },
 	{ "chatapi_bus_drops_total", "broadcast_drops",
 	    "Queues of events that overflowed and were replaced by a look at "
 	    "the log.",

@@ -137,6 +137,20 @@ static const char *const sql[READER_SQL_LAST] = {
 			   "INDEXED BY message_rev "
 			   "WHERE room = ?1 AND rev > ?2 AND rev > 0 "
 			   "AND seq >= ?3 ORDER BY rev LIMIT ?4",
+	[READER_INBOX_HEAD] =
+	    "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'inbox'), "
+	    "EXISTS (SELECT 1 FROM user WHERE tenant = ?1 AND user = ?2)",
+	[READER_INBOX] =
+	    "SELECT i.id, n.token, n.topic, n.payload, n.created_ms "
+	    "FROM inbox i INDEXED BY inbox_user "
+	    "CROSS JOIN notification n ON n.id = i.notification "
+	    "WHERE i.tenant = ?1 AND i.user = ?2 AND i.id > ?3 "
+	    "ORDER BY i.id LIMIT ?4",
+	[READER_SUBSCRIPTIONS] =
+	    "SELECT token, topic, created_ms "
+	    "FROM subscription INDEXED BY subscription_user "
+	    "WHERE tenant = ?1 AND user = ?2 AND topic > ?3 "
+	    "ORDER BY topic LIMIT ?4",
 };
 
 static void

@@ -78,6 +78,18 @@ static const struct route routes[] = {
 	{ ROUTE_POST, "/ws/token", api_ws_token_issue, ROUTE_TENANT, BODY_MAX,
 	    ROUTE_JSON_OR_NONE },
 	{ ROUTE_POST, "/acks", api_acks_post, ROUTE_USER, BODY_MAX, true },
+	{ ROUTE_POST, "/notify", api_notify_post, ROUTE_TENANT, BODY_MAX_LISTS,
+	    true },
+	{ ROUTE_GET, "/notifications", api_notifications_list, ROUTE_USER,
+	    BODY_MAX, false },
+	{ ROUTE_POST, "/notifications/{}/ack", api_notifications_ack,
+	    ROUTE_USER, BODY_MAX, false },
+	{ ROUTE_GET, "/subscriptions", api_subscriptions_list, ROUTE_USER,
+	    BODY_MAX, false },
+	{ ROUTE_POST, "/subscriptions", api_subscriptions_add, ROUTE_USER,
+	    BODY_MAX, true },
+	{ ROUTE_DELETE, "/subscriptions/{}", api_subscriptions_remove,
+	    ROUTE_USER, BODY_MAX, false },
 	{ 0 },
 };
 

@@ -15,9 +15,11 @@ worker_sources += \
 	src/worker/api_message_change.c \
 	src/worker/api_metrics.c \
 	src/worker/api_messages.c \
+	src/worker/api_notify.c \
 	src/worker/api_room_change.c \
 	src/worker/api_rooms.c src/worker/api_rooms.h \
 	src/worker/api_keys.c \
+	src/worker/api_subscriptions.c \
 	src/worker/api_tenants.c src/worker/api_tenants.h \
 	src/worker/api_tenant_change.c \
 	src/worker/accept.c src/worker/accept.h \
@@ -38,6 +40,7 @@ worker_sources += \
 	src/worker/metrics_json.c src/worker/metrics_text.c \
 	src/worker/reader.c src/worker/reader.h src/worker/reader_int.h \
 	src/worker/reader_messages.c \
+	src/worker/reader_notify.c src/worker/reader_notify.h \
 	src/worker/reader_rooms.c \
 	src/worker/reader_tenants.c \
 	src/worker/reader_tokens.c \
@@ -54,6 +57,7 @@ worker_sources += \
 	src/worker/feed_tell.c \
 	src/worker/fields.c src/worker/fields.h \
 	src/worker/frame_cache.c src/worker/frame_cache.h \
+	src/worker/inbox.c src/worker/inbox.h \
 	src/worker/reader_feed.c \
 	src/worker/reader_peers.c \
 	src/worker/resume.c src/worker/resume.h \

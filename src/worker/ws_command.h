@@ -30,6 +30,8 @@ struct command {
  * not said. */
 void command_error(struct command *m, enum outcome o, const char *field,
     const char *message, uint64_t retry_ms);
+/* `ok` for a frame that has no other answer, when it asked for one. */
+void command_ok(struct command *m);
 void command_field_error(struct command *m, const struct field_error *e);
 /* The frame's room_id as text; -1 when answered with an error. */
 int command_room_id(struct command *m, struct str *id);
@@ -40,5 +42,6 @@ const char *command_room(struct command *m, struct str id);
 /* The frames that the writer answers. */
 void command_send_message(struct command *m);
 void command_ack(struct command *m);
+void command_notification_ack(struct command *m);
 
 #endif

@@ -60,8 +60,7 @@ command_field_error(struct command *m, const struct field_error *e)
 	command_error(m, OUTCOME_INVALID, e->field, e->message, 0);
 }
 
-/* `ok` for a frame that has no other answer, when it asked for one. */
-static void
+void
 command_ok(struct command *m)
 {
 	struct buf b;
@@ -314,6 +313,7 @@ static const struct command_type {
 	{ "subscribe", true, command_subscribe },
 	{ "unsubscribe", false, command_unsubscribe },
 	{ "resume", true, command_resume },
+	{ "notification.ack", true, command_notification_ack },
 	{ "ping", false, command_ping },
 };
 

@@ -24,6 +24,7 @@
 #include "../common/utf8.h"
 #include "bus.h"
 #include "feed.h"
+#include "inbox.h"
 #include "resume.h"
 #include "ws_commands.h"
 #include "ws_list.h"
@@ -191,6 +192,7 @@ ws_conn_attached(struct worker *w, uint64_t id, bool granted)
 		return;
 	}
 	conn_welcome(c);
+	inbox_connect(c);
 	if (!resume_waiting(c))
 		feed_connect(c);
 	/* Frames may have come right behind the handshake. */

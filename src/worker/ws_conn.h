@@ -80,7 +80,9 @@ struct ws_conn {
 	uint64_t list_n;     /* batch that its list of rooms shows */
 	uint64_t list_after; /* relist goes on after this room */
 	uint64_t list_last;  /* list_n of the last complete list */
+	uint64_t inbox;      /* its user's inbox id sent last */
 	uint32_t rate_limit;
+	uint8_t inbox_state; /* enum inbox_state */
 	struct user *user;
 	struct feed_queue feeds;  /* those not behind */
 	struct feed_queue behind; /* those to be paged, in turns */

@@ -20,6 +20,7 @@
 #include "auth.h"
 #include "bus.h"
 #include "feed.h"
+#include "inbox.h"
 #include "reader.h"
 
 /* Each connection is looked at every TICK_BUCKETS seconds. */
@@ -370,8 +371,10 @@ ws_list_lost(struct ws_list *l)
 	struct ws_conn *c;
 
 	for (int i = 0; i < TICK_BUCKETS; i++) {
-		TAILQ_FOREACH(c, &l->bucket[i], in_tick)
+		TAILQ_FOREACH(c, &l->bucket[i], in_tick) {
 			feed_lost(c);
+			inbox_lost(c);
+		}
 	}
 }
 

@@ -12,6 +12,7 @@
 #include "../common/key.h"
 #include "../common/mem.h"
 #include "../common/submit.h"
+#include "../common/records_notify.h"
 #include "fields.h"
 #include "worker.h"
 #include "ws_command.h"
@@ -219,6 +220,45 @@ command_ack(struct command *m)
 	(void)rec_op_ack_put(submit_begin(c->w->submit, &r.h, c->user->tenant),
 	    &r);
 	ws_op_submit(m, ws_op_new(m, token, none), command_acked);
+}
+
+static void
+command_notification_acked(const struct rec_reply *r, void *arg)
+{
+	struct ws_op *op = arg;
+	struct command m = { .c = op->c, .id_len = op->id_len };
+
+	if (!ws_op_refused(op, r)) {
+		memcpy(m.id, op->text, op->id_len);
+		command_ok(&m);
+	}
+	ws_op_done(op);
+}
+
+void
+command_notification_ack(struct command *m)
+{
+	struct ws_conn *c = m->c;
+	struct str id, none = { "", 0 };
+	struct rec_op_of_user r = { 0 };
+	struct field_error e;
+	const char *token;
+
+	if (field_string(m->o, "notification_id", 128, &id, &e) == -1) {
+		command_field_error(m, &e);
+		return;
+	}
+	token = id_token_of(id.p, id.len, "ntf_");
+	if (token == NULL) {
+		command_error(m, OUTCOME_NOTIFICATION_NOT_FOUND, NULL, NULL, 0);
+		return;
+	}
+	r.user = (struct str){ c->user->name, c->user->len };
+	r.subject = (struct str){ token, ID_TOKEN_LEN };
+	(void)rec_op_of_user_put(submit_begin(c->w->submit, &r.h,
+				     c->user->tenant),
+	    REC_OP_NOTIFICATION_ACK, &r);
+	ws_op_submit(m, ws_op_new(m, token, none), command_notification_acked);
 }
 
 void

@@ -13,6 +13,7 @@
 #include "../common/buf.h"
 #include "../common/key.h"
 #include "../common/submit.h"
+#include "../common/records_token.h"
 #include "api_args.h"
 #include "auth.h"
 #include "guard.h"

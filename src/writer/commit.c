@@ -20,6 +20,7 @@
 #include "../common/mem.h"
 #include "../common/page.h"
 #include "../common/records.h"
+#include "background.h"
 #include "queue.h"
 #include "store.h"
 
@@ -34,10 +35,6 @@
 #define WINDOW_MAX 65536
 /* Memory that a burst made large is given back above this. */
 #define KEEP_BYTES (1024U * 1024)
-/* Removal in pieces: its share of a busy writer's time, and the pause after
- * a failure. */
-#define SWEEP_SHARE 9
-#define SWEEP_RETRY_NS UINT64_C(1000000000)
 /* What a worker may leave unread of its replies. */
 #define REPLIES_MAX (32U * 1024 * 1024)
 
@@ -60,8 +57,7 @@ struct commit {
 	struct link *bus;
 	struct event *turn;
 	struct event *probe; /* pending while the database refuses writes */
-	struct event *sweep; /* pending while something is to be removed */
-	bool busy;           /* a batch since the last piece */
+	struct background *background;
 	struct queue *queue;
 	LIST_HEAD(, peer) peers;
 	bool paused;
@@ -75,8 +71,13 @@ struct commit {
 
 static void commit_on_turn(evutil_socket_t fd, short what, void *arg);
 static void commit_on_probe(evutil_socket_t fd, short what, void *arg);
-static void commit_on_sweep(evutil_socket_t fd, short what, void *arg);
-static void commit_sweep(struct commit *c, uint64_t pause_ns);
+static void commit_on_piece(void *arg);
+static void commit_on_fatal(void *arg);
+
+static const struct background_ops background_ops = {
+	.done = commit_on_piece,
+	.fatal = commit_on_fatal,
+};
 
 struct commit *
 commit_new(struct event_base *base, struct store *store, struct page *page,
@@ -95,10 +96,10 @@ commit_new(struct event_base *base, struct store *store, struct page *page,
 	buf_init(&c->control, REPLIES_MAX);
 	c->turn = event_new(base, -1, 0, commit_on_turn, c);
 	c->probe = event_new(base, -1, EV_PERSIST, commit_on_probe, c);
-	c->sweep = event_new(base, -1, 0, commit_on_sweep, c);
-	if (c->turn == NULL || c->probe == NULL || c->sweep == NULL)
+	if (c->turn == NULL || c->probe == NULL)
 		abort();
-	commit_sweep(c, 0);
+	c->background = background_new(base, store, page, &c->events,
+	    &background_ops, c);
 	return c;
 }
 
@@ -123,7 +124,7 @@ commit_free(struct commit *c)
 	queue_free(c->queue);
 	event_free(c->turn);
 	event_free(c->probe);
-	event_free(c->sweep);
+	background_free(c->background);
 	buf_free(&c->events);
 	buf_free(&c->reply);
 	buf_free(&c->control);
@@ -501,47 +502,30 @@ commit_batch(struct commit *c)
 	page_add(c->page, PAGE_SLOT_WRITER, COUNTER_OPERATIONS, c->nbatch);
 	page_add(c->page, PAGE_SLOT_WRITER, COUNTER_MESSAGES_SENT,
 	    store_batch_messages(c->store));
+	page_add(c->page, PAGE_SLOT_WRITER, COUNTER_NOTIFICATIONS,
+	    store_batch_notifications(c->store));
 	batch_end(c);
 	/* A batch that only read says nothing about writing. */
 	if (result != STORE_OK || store_batch(c->store) > n)
 		commit_set_writable(c, result == STORE_OK);
 	commit_maintain(c);
-	c->busy = true;
-	commit_sweep(c, 0);
+	background_batch(c->background);
 }
 
-/* The next piece of what is to be removed, after a pause. */
+/* A piece of what is done between batches is on disk. */
 static void
-commit_sweep(struct commit *c, uint64_t pause_ns)
-{
-	struct timeval tv = { (time_t)(pause_ns / 1000000000),
-		(suseconds_t)(pause_ns / 1000 % 1000000) };
-
-	if (store_sweep_pending(c->store) &&
-	    !event_pending(c->sweep, EV_TIMEOUT, NULL))
-		event_add(c->sweep, &tv);
-}
-
-/* While there is other work a tenth of the time is for this. */
-static void
-commit_on_sweep(evutil_socket_t fd, short what, void *arg)
+commit_on_piece(void *arg)
 {
 	struct commit *c = arg;
-	uint64_t began = clock_mono_ns(), pause = 0;
-	enum store_result result = store_sweep(c->store);
 
-	(void)fd;
-	(void)what;
-	if (result == STORE_FATAL)
-		commit_fatal(c);
-	if (result == STORE_REFUSED)
-		pause = SWEEP_RETRY_NS;
-	else
-		commit_maintain(c);
-	if (c->busy && pause == 0)
-		pause = SWEEP_SHARE * (clock_mono_ns() - began);
-	c->busy = false;
-	commit_sweep(c, pause);
+	send_to_bus(c);
+	commit_maintain(c);
+}
+
+static void
+commit_on_fatal(void *arg)
+{
+	commit_fatal(arg);
 }
 
 static void

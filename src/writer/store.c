@@ -20,6 +20,7 @@
 /* Confirmed receipts' rows are deleted once there are this many. */
 #define SETTLED_MIN 64
 #define TEXT_MAX (4 * 1024 * 1024)
+#define NAMES_MAX (1024 * 1024)
 
 static const struct {
 	store_op_fn *fn;
@@ -48,6 +49,11 @@ static const struct {
 	OP(REC_OP_TENANT_DELETE) = { store_tenant_delete, false, false },
 	OP(REC_OP_WS_TOKEN_ISSUE) = { store_ws_token_issue, true, false },
 	OP(REC_OP_WS_TOKEN_REDEEM) = { store_ws_token_redeem, true, false },
+	OP(REC_OP_NOTIFY) = { store_notify, true, true },
+	OP(REC_OP_NOTIFICATION_ACK) = { store_notification_ack, true, true },
+	OP(REC_OP_SUBSCRIBE) = { store_subscribe, true, true },
+	OP(REC_OP_UNSUBSCRIBE) = { store_unsubscribe, true, false },
+	OP(REC_OP_USER_SEEN) = { store_user_seen, true, false },
 #undef OP
 };
 
@@ -128,6 +134,7 @@ store_open(const struct dsn *dsn, char *err, size_t errsize)
 	s->receipts = receipts_new();
 	buf_init(&s->text, TEXT_MAX);
 	buf_init(&s->old, WIRE_RECORD_MAX * 16);
+	buf_init(&s->names, NAMES_MAX);
 	err[0] = '\0';
 	if (store_restoring(s)) {
 		(void)snprintf(err, errsize,
@@ -150,7 +157,7 @@ store_open(const struct dsn *dsn, char *err, size_t errsize)
 	(void)sqlite3_busy_timeout(s->db, (int)dsn->busy_timeout_ms);
 	if (store_pragmas(s, err, errsize) == -1 ||
 	    store_migrate(s, err, errsize) == -1 || store_load(s) == -1 ||
-	    store_sweep_start(s) == -1 ||
+	    store_sweep_start(s) == -1 || store_fanout_start(s) == -1 ||
 	    store_checkpoint_start(s, err, errsize) == -1)
 		goto fail;
 	store_backup_clean(s);
@@ -188,6 +195,7 @@ store_close(struct store *s)
 	receipts_free(s->receipts);
 	buf_free(&s->text);
 	buf_free(&s->old);
+	buf_free(&s->names);
 	free(s->path);
 	free(s);
 }
@@ -203,6 +211,8 @@ store_forget(struct store *s)
 	s->active = false;
 	s->changed = false;
 	s->messages = 0;
+	s->notifications = 0;
+	s->fanouts_change = 0;
 }
 
 void
@@ -222,6 +232,8 @@ store_begin(struct store *s)
 	s->err = SQLITE_OK;
 	s->index = 0;
 	s->messages = 0;
+	s->notifications = 0;
+	s->fanouts_change = 0;
 	s->changed = false;
 	s->mono_ms = clock_mono_ms();
 	if (now > s->ms)
@@ -471,6 +483,8 @@ store_commit(struct store *s)
 	}
 	s->n++;
 	s->active = false;
+	s->fanouts += (uint64_t)s->fanouts_change;
+	s->fanouts_change = 0;
 	if (deleted)
 		receipts_deleted(s->receipts);
 	receipts_committed(s->receipts, s->n);
@@ -505,6 +519,12 @@ unsigned
 store_batch_messages(const struct store *s)
 {
 	return s->messages;
+}
+
+unsigned
+store_batch_notifications(const struct store *s)
+{
+	return s->notifications;
 }
 
 void

@@ -74,6 +74,7 @@ void store_rollback(struct store *s);
 uint64_t store_batch(const struct store *s);
 /* Messages stored by it. */
 unsigned store_batch_messages(const struct store *s);
+unsigned store_batch_notifications(const struct store *s);
 
 /* The worker has seen the replies to all operations below `low`; its
  * receipts may go (with the next commit).  low UINT64_MAX: it is dead. */
@@ -91,6 +92,15 @@ enum store_result store_sweep(struct store *s)
     __attribute__((warn_unused_result));
 /* There may be something to remove. */
 bool store_sweep_pending(const struct store *s);
+/*
+ * Between batches: brings notifications to some more of those whom they are
+ * for, for about 2 ms and a commit, and adds PUBLISH records to `events`, to
+ * be sent after STORE_OK.  STORE_REFUSED: try again later.
+ */
+enum store_result store_fanout(struct store *s, struct buf *events)
+    __attribute__((warn_unused_result));
+/* How many lists of users have still to be gone through. */
+uint64_t store_fanouts(const struct store *s);
 /* Bytes in the WAL. */
 uint64_t store_wal_bytes(const struct store *s);
 /* Checkpoints run so far. */

@@ -78,6 +78,28 @@ enum store_sql {
 	SQL_WS_TOKEN_INSERT,
 	SQL_WS_TOKEN_DELETE,
 	SQL_WS_TOKEN_SWEEP,
+	SQL_USER_INSERT,
+	SQL_SUBSCRIPTION,
+	SQL_SUBSCRIPTION_COUNT,
+	SQL_SUBSCRIPTION_INSERT,
+	SQL_SUBSCRIPTION_DELETE,
+	SQL_NOTIFICATION,
+	SQL_NOTIFICATION_BY_TOKEN,
+	SQL_NOTIFICATION_INSERT,
+	SQL_NOTIFICATION_SETTLE,
+	SQL_INBOX_INSERT,
+	SQL_INBOX_DELETE,
+	SQL_FANOUT_INSERT,
+	SQL_FANOUT_NEXT,
+	SQL_FANOUT_MOVE,
+	SQL_FANOUT_DELETE,
+	SQL_FANOUT_ROOM,
+	SQL_FANOUT_TOPIC,
+	SQL_FANOUT_ALL,
+	SQL_SWEEP_TENANT_INBOX,
+	SQL_SWEEP_TENANT_NOTIFICATIONS,
+	SQL_SWEEP_TENANT_SUBSCRIPTIONS,
+	SQL_SWEEP_TENANT_USERS,
 	SQL_COUNT
 };
 
@@ -144,6 +166,10 @@ struct store {
 	int checkpoint_err; /* of the last checkpoint that failed */
 	bool sweep;         /* there may be something to remove */
 	int64_t tokens_ms;  /* Unix: look for expired tokens then; 0 = none */
+	unsigned notifications; /* in the last committed batch */
+	uint64_t fanouts;       /* committed: lists not yet gone through */
+	int64_t fanouts_change; /* by the batch under way */
+	uint64_t fanout_tenant; /* whose turn was last */
 	/* Borrowed; without it nothing can be sealed. */
 	struct secrets *secrets;
 	struct rooms_cache rooms;
@@ -161,6 +187,8 @@ struct store {
 
 	struct str users[EVENT_USERS_MAX];
 	uint64_t keys[EVENT_USERS_MAX + 1];
+	uint64_t inbox_ids[EVENT_USERS_MAX];
+	struct buf names; /* of users that are read one by one */
 	/* checkpoint.c */
 	uint64_t wal_frames; /* as of the last commit */
 	uint64_t wal_tried;  /* frames at the last checkpoint */
@@ -189,7 +217,8 @@ store_op_fn store_send, store_ack, store_message_edit, store_message_delete,
     store_members_add, store_member_remove, store_tenant_create,
     store_tenant_list, store_tenant_show, store_key_add, store_key_revoke,
     store_key_list, store_key_used, store_tenant_update, store_tenant_delete,
-    store_ws_token_issue, store_ws_token_redeem;
+    store_ws_token_issue, store_ws_token_redeem, store_notify,
+    store_notification_ack, store_subscribe, store_unsubscribe, store_user_seen;
 
 /* Sets the outcome of a refusal; returns 0 for the caller to return. */
 int store_refuse(struct op_ctx *ctx, enum outcome o);
@@ -284,6 +313,43 @@ int store_ws_tokens_start(struct store *s);
 bool store_ws_tokens_due(const struct store *s);
 /* Removes some, until then (clock_mono_ns()).  0, -1 failed. */
 int store_ws_tokens_sweep(struct store *s, uint64_t until);
+
+/* ---- store_subscription.c ---- */
+/* The tenant knows him from now on.  0, -1 failed. */
+int store_user_add(struct store *s, uint64_t tenant, struct str user);
+
+/* ---- store_inbox.c ---- */
+/* Users who get a notification in one transaction: the first n of s->users,
+ * with their inbox ids, rising, in s->inbox_ids. */
+#define EXPANSION_MAX 1000
+struct expansion {
+	uint64_t tenant;
+	uint64_t notification;
+	uint32_t n;
+};
+/*
+ * Puts it into one more inbox, if it is not there already; at most
+ * EXPANSION_MAX times.  The name must last until the expansion's end.  0, -1
+ * failed.
+ */
+int store_inbox_add(struct store *s, struct expansion *x, struct str user);
+/* Before the commit: publishes what was added.  0, -1 failed. */
+int store_inbox_publish(struct store *s, const struct expansion *x,
+    struct buf *events);
+/* Removes a notification that nobody has or will have any more. */
+int store_notification_settle(struct store *s, uint64_t tenant,
+    uint64_t notification);
+
+/* ---- store_fanout.c ---- */
+/* Whom a list names; more kinds than one of a notification are gone through
+ * one after another. */
+enum fanout_kind { FANOUT_USERS = 1, FANOUT_ROOM, FANOUT_TOPIC, FANOUT_ALL };
+/* To be gone through in pieces after this batch; room for FANOUT_ROOM, list
+ * (u32 length and bytes of each) for FANOUT_USERS.  0, -1 failed. */
+int store_fanout_note(struct store *s, uint64_t tenant, uint64_t notification,
+    enum fanout_kind kind, uint64_t room, struct str list);
+/* At the start: are there any?  -1 failed. */
+int store_fanout_start(struct store *s);
 
 /* ---- store_vfs.c ---- */
 /* The name of the VFS to open the database with; NULL = SQLite's own. */

@@ -100,7 +100,9 @@ store_member_insert(struct store *s, const struct room *r, struct str user,
 	sql_bind_u64(st, 6, last_ack);
 	if (sql_step(s, st) != 0)
 		return -1;
-	return sqlite3_changes(s->db) > 0 ? 1 : 0;
+	if (sqlite3_changes(s->db) == 0)
+		return 0;
+	return store_user_add(s, r->tenant, user) == -1 ? -1 : 1;
 }
 
 void

@@ -158,6 +158,76 @@ static const char *const sql_text[SQL_COUNT] = {
 	    "DELETE FROM ws_token WHERE hash IN"
 	    " (SELECT hash FROM ws_token INDEXED BY ws_token_expires"
 	    " WHERE expires_ms <= ?1 LIMIT ?2)",
+	[SQL_USER_INSERT] = "INSERT OR IGNORE INTO user (tenant, user)"
+			    " VALUES (?1, ?2)",
+	[SQL_SUBSCRIPTION] = "SELECT token, created_ms FROM subscription"
+			     " INDEXED BY subscription_user"
+			     " WHERE tenant = ?1 AND user = ?2 AND topic = ?3",
+	[SQL_SUBSCRIPTION_COUNT] =
+	    "SELECT count(*) FROM subscription INDEXED BY subscription_user"
+	    " WHERE tenant = ?1 AND user = ?2",
+	[SQL_SUBSCRIPTION_INSERT] =
+	    "INSERT INTO subscription (token, tenant, user, topic, created_ms)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5)",
+	[SQL_SUBSCRIPTION_DELETE] = "DELETE FROM subscription"
+				    " WHERE token = ?1 AND tenant = ?2"
+				    " AND user = ?3",
+	[SQL_NOTIFICATION] = "SELECT token, topic, payload, created_ms"
+			     " FROM notification WHERE id = ?1",
+	[SQL_NOTIFICATION_BY_TOKEN] = "SELECT id FROM notification"
+				      " WHERE token = ?1 AND tenant = ?2",
+	[SQL_NOTIFICATION_INSERT] =
+	    "INSERT INTO notification (token, tenant, topic, payload,"
+	    " created_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+	[SQL_NOTIFICATION_SETTLE] =
+	    "DELETE FROM notification WHERE id = ?1"
+	    " AND NOT EXISTS (SELECT 1 FROM inbox WHERE notification = ?1)"
+	    " AND NOT EXISTS (SELECT 1 FROM fanout"
+	    " WHERE tenant = ?2 AND notification = ?1)",
+	[SQL_INBOX_INSERT] =
+	    "INSERT OR IGNORE INTO inbox (tenant, user, notification)"
+	    " VALUES (?1, ?2, ?3)",
+	[SQL_INBOX_DELETE] =
+	    "DELETE FROM inbox WHERE notification = ?1 AND user = ?2",
+	[SQL_FANOUT_INSERT] =
+	    "INSERT INTO fanout (tenant, notification, kind, room, list, after)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5, '')",
+	[SQL_FANOUT_NEXT] = "SELECT tenant, notification, kind, room, list,"
+			    " after FROM fanout WHERE tenant > ?1"
+			    " ORDER BY tenant, notification, kind LIMIT 1",
+	[SQL_FANOUT_MOVE] =
+	    "UPDATE fanout SET after = ?4, list = ?5"
+	    " WHERE tenant = ?1 AND notification = ?2 AND kind = ?3",
+	[SQL_FANOUT_DELETE] =
+	    "DELETE FROM fanout"
+	    " WHERE tenant = ?1 AND notification = ?2 AND kind = ?3",
+	/* Nobody when the room is deleted. */
+	[SQL_FANOUT_ROOM] =
+	    "SELECT m.user FROM room_head h CROSS JOIN member m"
+	    " ON m.room = h.room WHERE h.room = ?1 AND m.user > ?2"
+	    " ORDER BY m.user LIMIT ?3",
+	[SQL_FANOUT_TOPIC] =
+	    "SELECT s.user FROM notification n CROSS JOIN subscription s"
+	    " INDEXED BY subscription_topic"
+	    " ON s.tenant = n.tenant AND s.topic = n.topic"
+	    " WHERE n.id = ?1 AND s.user > ?2 ORDER BY s.user LIMIT ?3",
+	[SQL_FANOUT_ALL] = "SELECT user FROM user WHERE tenant = ?1"
+			   " AND user > ?2 ORDER BY user LIMIT ?3",
+	[SQL_SWEEP_TENANT_INBOX] =
+	    "DELETE FROM inbox WHERE id IN"
+	    " (SELECT id FROM inbox INDEXED BY inbox_user"
+	    " WHERE tenant = ?1 LIMIT ?2)",
+	[SQL_SWEEP_TENANT_NOTIFICATIONS] =
+	    "DELETE FROM notification WHERE id IN"
+	    " (SELECT id FROM notification INDEXED BY notification_tenant"
+	    " WHERE tenant = ?1 LIMIT ?2)",
+	[SQL_SWEEP_TENANT_SUBSCRIPTIONS] =
+	    "DELETE FROM subscription WHERE id IN"
+	    " (SELECT id FROM subscription INDEXED BY subscription_user"
+	    " WHERE tenant = ?1 LIMIT ?2)",
+	[SQL_SWEEP_TENANT_USERS] =
+	    "DELETE FROM user WHERE tenant = ?1 AND user IN"
+	    " (SELECT user FROM user WHERE tenant = ?1 LIMIT ?2)",
 };
 
 static void

@@ -134,7 +134,9 @@ sweep_done(struct store *s, uint64_t room)
 
 /* What hangs on a tenant by itself, and not on its rooms. */
 static const enum store_sql tenant_rows[] = { SQL_SWEEP_TENANT_KEYS,
-	SQL_SWEEP_TENANT_TOKENS };
+	SQL_SWEEP_TENANT_TOKENS, SQL_SWEEP_TENANT_INBOX,
+	SQL_SWEEP_TENANT_NOTIFICATIONS, SQL_SWEEP_TENANT_SUBSCRIPTIONS,
+	SQL_SWEEP_TENANT_USERS };
 
 /* A statement that names something by its id.  1 with the first column of
  * its row, 0 no row, -1. */

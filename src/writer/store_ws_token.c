@@ -4,6 +4,7 @@
  * when their time is over.  Runs in the writer.  Knows only their hashes.
  */
 #include "../common/clock.h"
+#include "../common/records_token.h"
 #include "store_int.h"
 
 #define CHUNK_ROWS 16

@@ -2,6 +2,8 @@
 writer_sources = \
 	src/writer/backup.c \
 	src/writer/backup.h \
+	src/writer/background.c \
+	src/writer/background.h \
 	src/writer/checkpoint.c \
 	src/writer/commit.c \
 	src/writer/commit.h \
@@ -16,15 +18,19 @@ writer_sources = \
 	src/writer/store_backup.c \
 	src/writer/store_change.c \
 	src/writer/store_disk.c \
+	src/writer/store_fanout.c \
+	src/writer/store_inbox.c \
 	src/writer/store_index.c \
 	src/writer/store_int.h \
 	src/writer/store_key.c \
 	src/writer/store_member.c \
 	src/writer/store_message.c \
+	src/writer/store_notify.c \
 	src/writer/store_room.c \
 	src/writer/store_room_change.c \
 	src/writer/store_seal.c \
 	src/writer/store_sql.c \
+	src/writer/store_subscription.c \
 	src/writer/store_sweep.c \
 	src/writer/store_tenant.c \
 	src/writer/store_tenant.h \

@@ -12,7 +12,7 @@ KINDS = {
     "object": [{}, {"a": 1}]}
 # Strings whose rules are more than a length.
 SPECIAL = {"webhook_url", "jwt_public_key", "jwt_secret", "room_id", "type",
-           "request_id", "epoch", "role"}
+           "notification_id", "request_id", "epoch", "role"}
 
 
 class Operation:

@@ -66,6 +66,7 @@ EXTRA_DIST += \
 	tests/e2e/test_long.py \
 	tests/e2e/test_lost.py \
 	tests/e2e/test_metrics.py \
+	tests/e2e/test_notifications.py \
 	tests/e2e/test_power_cut.py \
 	tests/e2e/test_presence.py \
 	tests/e2e/test_presence_churn.py \

@@ -55,7 +55,7 @@ def schemas(doc):
         if isinstance(node, dict) and not at.startswith(
                 "#/components/schemas"):
             for key in ("schema", "payload"):
-                if isinstance(node.get(key), dict) and "examples" not in at:
+                if isinstance(node.get(key), dict) and "example" not in at:
                     yield from inner(node[key], f"{at}/{key}")
 
 

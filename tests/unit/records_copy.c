@@ -6,6 +6,8 @@
 #include "common/buf.h"
 #include "common/config.h"
 #include "common/records.h"
+#include "common/records_notify.h"
+#include "common/records_token.h"
 
 #define COPY(name) \
 	static int copy_##name(struct buf *b, const struct wire_record *w) \
@@ -213,6 +215,49 @@ copy_op_change(struct buf *b, const struct wire_record *w)
 	return rec_op_change_put(b, type, &r) == 0 ? 0 : -2;
 }
 
+static int
+copy_event_notification(struct buf *b, const struct wire_record *w)
+{
+	static struct str list[EVENT_USERS_MAX];
+	static uint64_t ids[EVENT_USERS_MAX];
+	struct rec_event_notification r;
+	size_t at = 0, n = 0;
+
+	if (rec_event_notification_get(w, &r) == -1)
+		return -1;
+	while (rec_event_notification_next(&r, &at, &list[n], &ids[n]))
+		n++;
+	r.list = list;
+	r.idlist = ids;
+	return n == r.nusers && rec_event_notification_put(b, &r) == 0 ? 0 : -2;
+}
+
+static int
+copy_op_notify(struct buf *b, const struct wire_record *w)
+{
+	static struct str list[EVENT_USERS_MAX];
+	struct rec_op_notify r;
+	size_t at = 0, n = 0;
+
+	if (rec_op_notify_get(w, &r) == -1)
+		return -1;
+	while (rec_op_notify_next(&r, &at, &list[n]))
+		n++;
+	r.list = list;
+	return n == r.nusers && rec_op_notify_put(b, &r) == 0 ? 0 : -2;
+}
+
+static int
+copy_op_of_user(struct buf *b, const struct wire_record *w)
+{
+	enum record_type type = (enum record_type)w->type;
+	struct rec_op_of_user r;
+
+	if (rec_op_of_user_get(w, &r) == -1)
+		return -1;
+	return rec_op_of_user_put(b, type, &r) == 0 ? 0 : -2;
+}
+
 static int (*const copies[256])(struct buf *, const struct wire_record *) = {
 	[REC_HELLO] = copy_hello,
 	[REC_READY] = copy_empty,
@@ -242,6 +287,7 @@ static int (*const copies[256])(struct buf *, const struct wire_record *) = {
 	[REC_EVENT_CHANGED] = copy_event_change,
 	[REC_EVENT_ROOM_UPDATED] = copy_event_room,
 	[REC_EVENT_ROOM_DELETED] = copy_event_room,
+	[REC_EVENT_NOTIFICATION] = copy_event_notification,
 	[REC_OP_SEND] = copy_op_send,
 	[REC_OP_ACK] = copy_op_ack,
 	[REC_OP_ROOM_CREATE] = copy_op_room_create,
@@ -264,6 +310,11 @@ static int (*const copies[256])(struct buf *, const struct wire_record *) = {
 	[REC_OP_WS_TOKEN_ISSUE] = copy_op_ws_token_issue,
 	[REC_OP_WS_TOKEN_REDEEM] = copy_op_ws_token_redeem,
 	[REC_OP_BACKUP] = copy_op_admin,
+	[REC_OP_NOTIFY] = copy_op_notify,
+	[REC_OP_NOTIFICATION_ACK] = copy_op_of_user,
+	[REC_OP_SUBSCRIBE] = copy_op_of_user,
+	[REC_OP_UNSUBSCRIBE] = copy_op_of_user,
+	[REC_OP_USER_SEEN] = copy_op_of_user,
 	[REC_REPLY] = copy_reply,
 };
 

@@ -166,6 +166,29 @@ const struct rec_op_ws_token_issue sample_issue = { .h = { 1001, 1000, 1002,
 const struct rec_op_ws_token_redeem sample_redeem = { .h = { 1001, 1000, 1002,
 							  1003 },
 	.hash = "3456789abcdef0123456789abcdef01" };
+const uint64_t sample_inbox[3] = { 62, 63, UINT64_C(1) << 40 };
+const struct rec_event_notification sample_notification = { .tenant = 64,
+	.text = { "{\"type\":\"notification\"}", 23 },
+	.nusers = 3,
+	.idlist = sample_inbox,
+	.list = sample_users };
+const struct rec_op_notify sample_notify = { .h = { 1001, 1000, 1002, 1003 },
+	.targets = NOTIFY_USERS | NOTIFY_ROOM | NOTIFY_TOPIC,
+	.topic = { "orders", 6 },
+	.payload = { "{\"a\":1}", 7 },
+	.room = { SAMPLE_TOKEN, ID_TOKEN_LEN },
+	.nusers = 3,
+	.list = sample_users };
+const struct rec_op_of_user sample_subscribe = { .h = { 1001, 1000, 1002,
+						     1003 },
+	.user = { "alice", 5 },
+	.subject = { "orders", 6 } };
+const struct rec_op_of_user sample_note_ack = { .h = { 1001, 1000, 1002, 1003 },
+	.user = { "alice", 5 },
+	.subject = { SAMPLE_TOKEN, ID_TOKEN_LEN } };
+const struct rec_op_of_user sample_seen = { .h = { 1001, 1000, 1002, 1003 },
+	.user = { "alice", 5 },
+	.subject = { "", 0 } };
 const struct rec_reply sample_reply = { .op = 34,
 	.outcome = OUTCOME_NOT_MEMBER,
 	.room = 35,
@@ -292,6 +315,13 @@ records_sample(struct buf *b)
 	n += rec_op_admin_put(b, REC_OP_TENANT_DELETE, &sample_admin) == 0;
 	n += rec_op_ws_token_issue_put(b, &sample_issue) == 0;
 	n += rec_op_ws_token_redeem_put(b, &sample_redeem) == 0;
+	n += rec_event_notification_put(b, &sample_notification) == 0;
+	n += rec_op_notify_put(b, &sample_notify) == 0;
+	n += rec_op_of_user_put(b, REC_OP_NOTIFICATION_ACK, &sample_note_ack) ==
+	    0;
+	n += rec_op_of_user_put(b, REC_OP_SUBSCRIBE, &sample_subscribe) == 0;
+	n += rec_op_of_user_put(b, REC_OP_UNSUBSCRIBE, &sample_note_ack) == 0;
+	n += rec_op_of_user_put(b, REC_OP_USER_SEEN, &sample_seen) == 0;
 	n += rec_reply_put(b, &sample_reply) == 0;
 	return n;
 }

@@ -6,6 +6,8 @@
 #include <stddef.h>
 
 #include "common/records.h"
+#include "common/records_notify.h"
+#include "common/records_token.h"
 
 #define SAMPLE_TOKEN "01kapdck0vabcdefghjkmn"
 #define STR(text) ((struct str){ text, sizeof(text) - 1 })
@@ -42,6 +44,12 @@ extern const struct rec_op_key_used sample_key_used;
 extern const struct rec_op_tenant_update sample_tenant_update;
 extern const struct rec_op_ws_token_issue sample_issue;
 extern const struct rec_op_ws_token_redeem sample_redeem;
+extern const uint64_t sample_inbox[3];
+extern const struct rec_event_notification sample_notification;
+extern const struct rec_op_notify sample_notify;
+extern const struct rec_op_of_user sample_subscribe;
+extern const struct rec_op_of_user sample_note_ack;
+extern const struct rec_op_of_user sample_seen;
 extern const struct rec_reply sample_reply;
 
 /* Adds one of each to b; returns how many. */

@@ -15,7 +15,7 @@
 #include "records_copy.h"
 #include "records_sample.h"
 
-#define KINDS 50
+#define KINDS 56
 
 static struct buf buf;
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/records_token.h"
 #include "writer/store_int.h"
 
 static uint8_t *
