@@ -5,6 +5,7 @@ doc_documents = doc/openapi.json doc/asyncapi.json
 dist_doc_DATA = README doc/api.md doc/architecture.md doc/console.md \
 	doc/metrics.md doc/operations.md \
 	$(doc_documents)
+dist_doc_DATA += contrib/chatapi.conf
 
 doc_generated = src/worker/docs.gen.c
 CLEANFILES += $(doc_generated)

@@ -33,7 +33,7 @@ main(int argc, char **argv)
 	    (action == CONFIG_CHECK && certificate_check(&c, err, sizeof(err))))
 		return fprintf(stderr, "chatapi: %s\n", err), 2;
 	if (action == CONFIG_RUN)
-		return master_main(&c, PKGLIBEXECDIR);
+		return master_main(&c, PKGLIBEXECDIR, argc, argv);
 	if (action == CONFIG_TOOL)
 		return tool_main(&c, argc - first, argv + first);
 	config_free(&c);

@@ -4,6 +4,7 @@ common_sources =
 # Settings, texts and limits.
 common_sources += \
 	src/common/config.c src/common/config.h \
+	src/common/config_diff.c \
 	src/common/config_file.c \
 	src/common/config_listen.c \
 	src/common/config_record.c \

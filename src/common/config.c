@@ -45,6 +45,7 @@ const char config_usage[] =
     "  tenant update TENANT FIELD=VALUE... | tenant disable TENANT\n"
     "  tenant enable TENANT | tenant delete TENANT\n"
     "  key add TENANT | key revoke TENANT KEY | key list TENANT\n"
+    "  status\n"
     "\n"
     "environment, and keys of FILE in lower case:\n"
     "  LISTEN_ADDR DATABASE_DSN LOG_LEVEL WORKERS DEFAULT_RATE_LIMIT\n"

@@ -70,6 +70,28 @@ int config_load(struct config *c, int argc, char **argv,
     __attribute__((warn_unused_result));
 void config_free(struct config *c);
 
+/* What follows from a setting's being another than before. */
+enum config_change {
+	CONFIG_SAME,
+	CONFIG_LIVE,    /* running processes take it */
+	CONFIG_REPLACE, /* workers are started or retired */
+	CONFIG_RESTART  /* only the next start does */
+};
+
+/*
+ * The next setting from *id on (0 at first) that differs between a and b:
+ * its name and what follows; *id moves behind it.  CONFIG_SAME when there is
+ * none left.
+ */
+enum config_change config_diff(const struct config *a, const struct config *b,
+    unsigned *id, const char **name);
+/* The same of one setting, an enum config_setting_id; CONFIG_SAME = nobody
+ * has decided. */
+enum config_change config_change(unsigned id);
+/* Takes over all that needs no restart; `from` gets texts in exchange and
+ * is still to be freed. */
+void config_take(struct config *to, struct config *from);
+
 /* Master to child, symmetric.  config_get() returns -1 on a bad record. */
 void config_put(struct buf *b, const struct config *c);
 int config_get(struct wire_reader *r, struct config *c)

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define PAGE_MAGIC UINT32_C(0x63686170)
-#define PAGE_LAYOUT 4       /* raised with every change of this file */
+#define PAGE_LAYOUT 5       /* raised with every change of this file */
 #define PAGE_SLOTS 80       /* processes alive at once */
 #define PAGE_SLOT_RETIRED 0 /* what dead children had counted */
 #define PAGE_SLOT_MASTER 1
@@ -64,6 +64,10 @@ enum page_counter {
 	GAUGE_USERS_ONLINE,              /* master */
 	GAUGE_EXPANSIONS,                /* writer: notifications that
 						 * have still to reach some */
+	/* For `chatapi status`, no metrics. */
+	GAUGE_BATCH,     /* writer: number of the last */
+	GAUGE_COMMIT_MS, /* writer: when it was; clock_mono_ms() */
+	GAUGE_COMMIT_NS, /* writer: how long it took */
 	PAGE_COUNTERS = 80
 };
 

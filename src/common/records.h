@@ -88,7 +88,9 @@ enum record_type {
 	REC_OP_USER_SEEN,
 	REC_OP_END, /* one more than the last; stays here */
 	/* writer to worker or tool */
-	REC_REPLY = 192
+	REC_REPLY = 192,
+	/* tool to master, which answers with REPLY and JSON in its text */
+	REC_STATUS
 };
 
 /* A borrowed run of bytes. */
@@ -113,7 +115,7 @@ int rec_hello_put(struct buf *b, const struct rec_hello *r);
 int rec_hello_get(const struct wire_record *w, struct rec_hello *r);
 
 /* REC_READY, REC_HEARTBEAT, REC_LOST, REC_DRAINED, REC_PRESENCE_RESET,
- * REC_CERTIFICATE: no fields. */
+ * REC_CERTIFICATE, REC_STATUS: no fields. */
 int rec_empty_put(struct buf *b, enum record_type type);
 int rec_empty_get(const struct wire_record *w);
 

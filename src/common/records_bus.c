@@ -59,6 +59,7 @@ rec_empty_get(const struct wire_record *w)
 	case REC_DRAINED:
 	case REC_PRESENCE_RESET:
 	case REC_CERTIFICATE:
+	case REC_STATUS:
 		return w->len == 0 ? 0 : -1;
 	default:
 		return -1;

@@ -48,12 +48,29 @@ courier_drain(struct courier *c, uint64_t timeout_ms)
 	courier_drain_look(-1, 0, c);
 }
 
+/* Settings that a running courier takes. */
+static int
+courier_reconfigure(struct courier *c, const struct wire_record *rec)
+{
+	struct config next;
+	struct rec_config r = { .config = &next };
+
+	if (rec_config_get(rec, &r) == -1)
+		return -1;
+	config_take(&c->config, &next);
+	config_free(&next);
+	log_set_level(c->config.log_level);
+	return 0;
+}
+
 int
 courier_configure(struct courier *c, const struct wire_record *rec)
 {
 	struct rec_config r = { .config = &c->config };
 
-	if (c->configured || rec_config_get(rec, &r) == -1)
+	if (c->configured)
+		return courier_reconfigure(c, rec);
+	if (rec_config_get(rec, &r) == -1)
 		return -1;
 	c->configured = true;
 	log_set_level(c->config.log_level);

@@ -95,6 +95,25 @@ child_kill(struct child *c, const char *why)
 	(void)kill(c->pid, SIGKILL);
 }
 
+void
+child_configure(struct child *c)
+{
+	struct rec_config r = { .incarnation = c->incarnation,
+		.config = c->m->config };
+
+	if (c->link == NULL)
+		return;
+	if (c->role == ROLE_WORKER) {
+		certificate_send(c);
+		r.nlisteners = listeners_count(c->m->listeners);
+		for (uint32_t i = 0; i < r.nlisteners; i++)
+			r.kinds[i] = listeners_kind(c->m->listeners, i);
+	}
+	if (rec_config_put(link_out(c->link), &r) == -1)
+		child_kill(c, "configuration too large");
+	link_push(c->link);
+}
+
 /* ---- what it says ---- */
 
 static int
@@ -106,6 +125,8 @@ child_hello(struct child *c, const struct wire_record *rec)
 	if (c->state != CHILD_STARTED || rec_hello_get(rec, &h) == -1 ||
 	    h.role != c->role || h.slot != c->slot)
 		return -1;
+	(void)snprintf(c->build, sizeof(c->build), "%.*s", (int)h.build.len,
+	    h.build.p);
 	if (h.page_layout != PAGE_LAYOUT ||
 	    h.schema != store_schema_version() ||
 	    h.build.len != strlen(PACKAGE_VERSION) ||
@@ -117,6 +138,8 @@ child_hello(struct child *c, const struct wire_record *rec)
 		return 0;
 	}
 	c->state = CHILD_LIVE;
+	/* Only now: another version must not touch the database. */
+	child_configure(c);
 	if (c->role != ROLE_WRITER && m->writer->state >= CHILD_LIVE)
 		relay_peers(m->writer, c);
 	for (unsigned i = 0; c->role == ROLE_WRITER && i < m->config->workers;
@@ -265,23 +288,6 @@ child_spawn(const struct child *c, int bus)
 }
 
 static void
-child_configure(struct child *c)
-{
-	struct rec_config r = { .incarnation = c->incarnation,
-		.config = c->m->config };
-
-	if (c->role == ROLE_WORKER) {
-		certificate_send(c);
-		r.nlisteners = listeners_count(c->m->listeners);
-		for (uint32_t i = 0; i < r.nlisteners; i++)
-			r.kinds[i] = listeners_kind(c->m->listeners, i);
-	}
-	if (rec_config_put(link_out(c->link), &r) == -1)
-		child_kill(c, "configuration too large");
-	(void)link_flush(c->link);
-}
-
-static void
 child_later(struct child *c)
 {
 	uint64_t delay = CHILD_DELAY_MS;
@@ -323,9 +329,9 @@ child_start(struct child *c)
 	c->state = CHILD_STARTED;
 	c->started_ms = c->beat_ms = clock_mono_ms();
 	c->ready_ms = 0;
+	c->build[0] = '\0';
 	c->killed = false;
 	c->link = link_new(c->m->base, bus[0], RELAY_QUEUE_MAX, &child_ops, c);
-	child_configure(c);
 	if (c->lives++ > 0)
 		page_add(c->m->page, PAGE_SLOT_MASTER,
 		    c->role == ROLE_WRITER      ? COUNTER_RESTARTS_WRITER :

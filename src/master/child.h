@@ -16,6 +16,8 @@ struct event;
 struct link;
 struct master;
 
+#define CHILD_BUILD_MAX 64
+
 enum child_state {
 	CHILD_GONE,
 	CHILD_STARTED, /* executed, has not spoken */
@@ -30,9 +32,10 @@ struct child {
 	unsigned slot; /* workers; 0 for the others */
 	int page_slot;
 	enum child_state state;
-	pid_t pid;            /* 0 = no process */
-	uint64_t incarnation; /* never 0, another in each life */
-	struct link *link;    /* NULL once the bus has closed */
+	pid_t pid;                   /* 0 = no process */
+	uint64_t incarnation;        /* never 0, another in each life */
+	char build[CHILD_BUILD_MAX]; /* version it said it is; "" = nothing */
+	struct link *link;           /* NULL once the bus has closed */
 	uint64_t started_ms;
 	uint64_t ready_ms; /* 0 = not in this life */
 	uint64_t beat_ms;  /* last sign of life */
@@ -62,6 +65,8 @@ void child_reaped(struct child *c, int wait_status);
 void child_kill(struct child *c, const char *why);
 /* Kills it when it has shown no life for too long. */
 void child_check(struct child *c, uint64_t now);
+/* Hands it the configuration as it now stands. */
+void child_configure(struct child *c);
 /* Tells it to finish within that time. */
 void child_drain(struct child *c, uint64_t timeout_ms);
 

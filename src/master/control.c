@@ -27,6 +27,7 @@
 #include "lock.h"
 #include "master.h"
 #include "relay.h"
+#include "status.h"
 
 #define CONTROL_CLIENTS_MAX 16
 #define CONTROL_OP_MAX (64U * 1024)
@@ -118,11 +119,29 @@ control_takes(uint8_t type)
 }
 
 static int
+control_status(struct control_client *t)
+{
+	struct rec_reply r = { .outcome = OUTCOME_OK };
+	struct buf b;
+
+	buf_init(&b, STATUS_MAX);
+	status_json(t->control->m, &b);
+	r.text = (struct str){ buf_head(&b), b.len };
+	(void)rec_reply_put(link_out(t->link), &r);
+	buf_free(&b);
+	(void)event_add(t->idle, &control_idle);
+	link_push(t->link);
+	return 0;
+}
+
+static int
 control_record(struct link *l, const struct wire_record *rec, void *arg)
 {
 	struct control_client *t = arg;
 	struct op_head h;
 
+	if (rec->type == REC_STATUS)
+		return rec_empty_get(rec) == -1 ? -1 : control_status(t);
 	if (!control_takes(rec->type) || rec->whole_len > CONTROL_OP_MAX ||
 	    rec_op_head_get(rec, &h) == -1)
 		return -1;

@@ -35,6 +35,7 @@
 #include "presence.h"
 #include "relay.h"
 #include "relay_presence.h"
+#include "reload.h"
 #include "signals.h"
 #include "spawn.h"
 
@@ -79,6 +80,7 @@ master_serving(struct master *m)
 	    listeners_text(m->listeners), m->config->workers,
 	    (unsigned long long)(clock_mono_ms() - m->started_ms));
 	notify_ready(m);
+	reload_serving(m->reload);
 }
 
 static void
@@ -312,6 +314,7 @@ master_free(struct master *m)
 	child_free(m->courier);
 	signals_free(m->signals);
 	notify_free(m->notify);
+	reload_free(m->reload);
 	if (m->tick != NULL)
 		event_free(m->tick);
 	if (m->limit != NULL)
@@ -337,7 +340,8 @@ master_free(struct master *m)
 }
 
 int
-master_main(struct config *config, const char *libexecdir)
+master_main(struct config *config, const char *libexecdir, int argc,
+    char **argv)
 {
 	struct master m = { .config = config,
 		.libexecdir = libexecdir,
@@ -363,6 +367,7 @@ master_main(struct config *config, const char *libexecdir)
 		master_log_error("cannot start", "/proc is not mounted");
 	else if (master_claim(&m) == 0) {
 		master_setup(&m);
+		m.reload = reload_new(&m, argc, argv);
 		m.status = 0;
 		child_start(m.writer);
 		(void)event_base_dispatch(m.base);

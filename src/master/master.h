@@ -19,6 +19,7 @@ struct listeners;
 struct notify;
 struct page;
 struct presence;
+struct reload;
 struct signals;
 
 enum master_phase {
@@ -45,6 +46,7 @@ struct master {
 	struct presence *presence;
 	struct event *presence_timer; /* made when first needed */
 	struct control *control;
+	struct reload *reload;
 	struct signals *signals;
 	struct notify *notify; /* NULL = no service manager */
 	struct child *writer;
@@ -58,10 +60,11 @@ struct master {
 	int status; /* of the process at its end */
 };
 
-/* Serves until told to stop; takes what config holds.  libexecdir: where the
- * courier's program is when it is not beside this one; borrowed.  The result
- * is the exit status. */
-int master_main(struct config *config, const char *libexecdir);
+/* Serves until told to stop; takes what config holds, which came of these
+ * arguments.  libexecdir: where the courier's program is when it is not beside
+ * this one; borrowed.  The result is the exit status. */
+int master_main(struct config *config, const char *libexecdir, int argc,
+    char **argv);
 
 /* A child has said READY. */
 void master_child_ready(struct master *m, struct child *c);

@@ -136,6 +136,15 @@ notify_ready(struct master *m)
 }
 
 void
+notify_reloading(void)
+{
+	/* Newer managers tell by the time that this is the answer to their
+	 * own signal. */
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=reloading",
+	    (unsigned long long)(clock_mono_ns() / 1000));
+}
+
+void
 notify_stopping(uint64_t timeout_ms)
 {
 	sd_notifyf(0, "STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC=%llu",
@@ -181,6 +190,11 @@ void
 notify_ready(struct master *m)
 {
 	(void)m;
+}
+
+void
+notify_reloading(void)
+{
 }
 
 void

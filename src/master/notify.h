@@ -19,6 +19,8 @@ struct notify *notify_new(struct master *m);
 void notify_free(struct notify *n);
 
 void notify_ready(struct master *m);
+/* A reload begins; notify_ready() ends it. */
+void notify_reloading(void);
 /* A stop begins that may take this long. */
 void notify_stopping(uint64_t timeout_ms);
 

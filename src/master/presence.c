@@ -121,6 +121,19 @@ presence_free(struct presence *p)
 	free(p);
 }
 
+void
+presence_set_grace(struct presence *p, uint64_t grace_ms, uint64_t now_ms)
+{
+	struct presence_user *u;
+
+	p->grace_ms = grace_ms;
+	/* A longer one is for those who go from now on: the queue stays in
+	 * the order of its ends. */
+	TAILQ_FOREACH(u, &p->grace, in_wait)
+		if (u->until_ms > now_ms + grace_ms)
+			u->until_ms = now_ms + grace_ms;
+}
+
 /* ---- the table ---- */
 
 static struct presence_user **

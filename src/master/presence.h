@@ -29,6 +29,8 @@ typedef void presence_cb(uint64_t key, unsigned slot, bool present, void *arg);
 
 struct presence *presence_new(presence_cb *cb, void *arg, uint64_t grace_ms);
 void presence_free(struct presence *p);
+/* Another grace from now on; those in grace get no more than it. */
+void presence_set_grace(struct presence *p, uint64_t grace_ms, uint64_t now_ms);
 
 /*
  * One more connection of the user on that worker, unless he has `limit`

@@ -159,6 +159,14 @@ relay_presence_drop(struct child *worker)
 }
 
 void
+relay_presence_grace(struct master *m)
+{
+	presence_set_grace(m->presence, m->config->presence_grace_ms,
+	    clock_mono_ms());
+	presence_tell_all(m);
+}
+
+void
 relay_presence(uint64_t key, unsigned slot, bool present, void *arg)
 {
 	struct master *m = arg;

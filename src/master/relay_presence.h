@@ -23,6 +23,9 @@ void relay_greet(struct child *worker);
 /* The worker is gone: so are its connections. */
 void relay_presence_drop(struct child *worker);
 
+/* The grace is another from now on. */
+void relay_presence_grace(struct master *m);
+
 /* The hub's side of presence: a presence_cb, arg = struct master. */
 void relay_presence(uint64_t key, unsigned slot, bool present, void *arg);
 

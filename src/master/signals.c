@@ -11,12 +11,11 @@
 #include <sys/wait.h>
 
 #include "../common/config.h"
-#include "../common/log.h"
 #include "../common/mem.h"
-#include "certificate.h"
 #include "child.h"
 #include "drain.h"
 #include "master.h"
+#include "reload.h"
 
 #define SIGNALS_N 4
 
@@ -60,11 +59,11 @@ signals_on_stop(evutil_socket_t sig, short what, void *arg)
 static void
 signals_on_hup(evutil_socket_t sig, short what, void *arg)
 {
+	struct master *m = arg;
+
 	(void)sig;
 	(void)what;
-	certificate_reload(arg);
-	log_warn("SIGHUP: all but the certificate takes a restart to change",
-	    NULL);
+	reload_begin(m->reload);
 }
 
 struct signals *

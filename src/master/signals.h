@@ -6,7 +6,7 @@
 struct master;
 struct signals;
 
-/* SIGTERM and SIGINT stop the server, SIGCHLD reaps, SIGHUP is noted. */
+/* SIGTERM and SIGINT stop the server, SIGCHLD reaps, SIGHUP reloads. */
 struct signals *signals_new(struct master *m);
 void signals_free(struct signals *s);
 

@@ -51,6 +51,8 @@ static const struct command {
 	    tool_check, "look for faults in the database or a backup" },
 	{ "restore", NULL, "FILE", 1, false, true, TOOL_DISCARD | TOOL_QUIET,
 	    tool_restore, "put a backup in the database's place" },
+	{ "status", NULL, "", 0, false, false, 0, tool_status,
+	    "show how the running server is; exits with 1 when none serves" },
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 #define ARGS_MAX 16

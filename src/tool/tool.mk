@@ -12,6 +12,7 @@ tool_sources = \
 	src/tool/tool_print.c \
 	src/tool/tool_progress.c \
 	src/tool/tool_restore.c \
+	src/tool/tool_status.c \
 	src/tool/tool_submit.c \
 	src/tool/tool_tenant.c \
 	src/tool/tool_tenant_change.c

@@ -50,6 +50,7 @@ tool_fn tool_tenant_update, tool_tenant_disable, tool_tenant_enable;
 tool_fn tool_tenant_delete;
 tool_fn tool_key_add, tool_key_list, tool_key_revoke;
 tool_fn tool_backup, tool_restore, tool_check;
+tool_fn tool_status;
 
 /* ---- tool.c ---- */
 /* What such an option was given; NULL without it. */
@@ -75,6 +76,8 @@ int tool_connect(struct tool *t);
  * another command has it, -1 failed and stderr says why.
  */
 int tool_lock(struct tool *t, bool stay);
+/* Reaches the running server: 1 done, 0 none runs, -1 failed and told. */
+int tool_connect_server(struct tool *t);
 void tool_disconnect(struct tool *t);
 
 /* ---- tool_progress.c ---- */

@@ -55,8 +55,7 @@ tool_record(struct link *l, const struct wire_record *rec, void *arg)
 
 static const struct link_ops tool_link_ops = { .record = tool_record };
 
-/* 1 connected, 0 nobody serves, -1 failed. */
-static int
+int
 tool_connect_server(struct tool *t)
 {
 	const char *db = t->config->dsn.path;

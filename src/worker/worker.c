@@ -94,14 +94,35 @@ worker_console(struct worker *w)
 		    "dir=%s errno=%d", dir, errno);
 }
 
+/* Settings that a running worker takes. */
+static int
+worker_reconfigure(struct worker *w, const struct wire_record *rec)
+{
+	struct config next;
+	struct rec_config r = { .config = &next };
+
+	if (rec_config_get(rec, &r) == -1)
+		return -1;
+	config_take(&w->config, &next);
+	config_free(&next);
+	log_set_level(w->config.log_level);
+	/* Both keep the tenants' rates. */
+	auth_forget(w->auth, 0);
+	ws_list_recheck(w->ws, 0);
+	log_debug("settings taken", NULL);
+	return 0;
+}
+
 int
 worker_configure(struct worker *w, const struct wire_record *rec)
 {
 	int fds[LISTENERS_MAX];
 	struct rec_config r = { 0 };
 
+	if (w->reader != NULL)
+		return worker_reconfigure(w, rec);
 	r.config = &w->config;
-	if (w->reader != NULL || rec_config_get(rec, &r) == -1)
+	if (rec_config_get(rec, &r) == -1)
 		return -1;
 	w->incarnation = r.incarnation;
 	log_set_level(w->config.log_level);

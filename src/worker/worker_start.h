@@ -11,7 +11,8 @@ struct worker;
 
 /* What this process is, for HELLO. */
 void worker_hello(const struct worker *w, struct rec_hello *h);
-/* The first record: opens the database, starts to serve.  -1 = bad. */
+/* The first record: opens the database, starts to serve.  A later one:
+ * settings that have changed.  -1 = bad. */
 int worker_configure(struct worker *w, const struct wire_record *rec);
 /* Stop serving: finish what is in flight, then leave the loop. */
 void worker_drain(struct worker *w, uint64_t timeout_ms);

@@ -317,8 +317,14 @@ batch_run(struct commit *c)
 	began = clock_mono_ns();
 	result = store_commit(c->store);
 	if (store_batch(c->store) > n) {
-		page_observe(c->page, PAGE_SLOT_WRITER, HISTOGRAM_COMMIT,
-		    clock_mono_ns() - began);
+		uint64_t took = clock_mono_ns() - began;
+
+		page_observe(c->page, PAGE_SLOT_WRITER, HISTOGRAM_COMMIT, took);
+		page_set(c->page, PAGE_SLOT_WRITER, GAUGE_COMMIT_NS, took);
+		page_set(c->page, PAGE_SLOT_WRITER, GAUGE_COMMIT_MS,
+		    clock_mono_ms());
+		page_set(c->page, PAGE_SLOT_WRITER, GAUGE_BATCH,
+		    store_batch(c->store));
 		page_observe(c->page, PAGE_SLOT_WRITER, HISTOGRAM_BATCH,
 		    c->nbatch);
 	}

@@ -80,13 +80,30 @@ writer_on_absent(evutil_socket_t fd, short what, void *arg)
 	store_forget_absent(w->store);
 }
 
+/* Settings that a running writer takes. */
+static int
+writer_reconfigure(struct writer *w, const struct wire_record *rec)
+{
+	struct config next;
+	struct rec_config r = { .config = &next };
+
+	if (rec_config_get(rec, &r) == -1)
+		return -1;
+	config_take(&w->config, &next);
+	config_free(&next);
+	log_set_level(w->config.log_level);
+	return 0;
+}
+
 static int
 writer_configure(struct writer *w, const struct wire_record *rec)
 {
 	struct rec_config r = { .config = &w->config };
 	char err[512];
 
-	if (w->configured || rec_config_get(rec, &r) == -1)
+	if (w->configured)
+		return writer_reconfigure(w, rec);
+	if (rec_config_get(rec, &r) == -1)
 		return -1;
 	w->configured = true;
 	log_set_level(w->config.log_level);
@@ -107,6 +124,7 @@ writer_configure(struct writer *w, const struct wire_record *rec)
 	/* Usually the writer before this one left it at 1. */
 	if (atomic_load(&w->page->db_writable) != 1)
 		commit_probe(w->commit);
+	page_set(w->page, PAGE_SLOT_WRITER, GAUGE_BATCH, store_batch(w->store));
 	page_set(w->page, PAGE_SLOT_WRITER, GAUGE_WRITER_READY, 1);
 	event_add(w->heartbeat, &heartbeat_every);
 	event_add(w->absent, &absent_after);

@@ -25,6 +25,7 @@ EXTRA_DIST += \
 	tests/e2e/checker/web.py \
 	tests/e2e/checker/world.py \
 	tests/e2e/client.py \
+	tests/e2e/conf.py \
 	tests/e2e/conftest.py \
 	tests/e2e/contract.py \
 	tests/e2e/contract_cases.py \
@@ -84,6 +85,7 @@ EXTRA_DIST += \
 	tests/e2e/test_rest_trim.py \
 	tests/e2e/test_resume.py \
 	tests/e2e/test_seam.py \
+	tests/e2e/test_settings.py \
 	tests/e2e/test_slow_many.py \
 	tests/e2e/test_slow_reader.py \
 	tests/e2e/test_start.py \

@@ -316,6 +316,7 @@ static int (*const copies[256])(struct buf *, const struct wire_record *) = {
 	[REC_OP_UNSUBSCRIBE] = copy_op_of_user,
 	[REC_OP_USER_SEEN] = copy_op_of_user,
 	[REC_REPLY] = copy_reply,
+	[REC_STATUS] = copy_empty,
 };
 
 int

@@ -323,5 +323,6 @@ records_sample(struct buf *b)
 	n += rec_op_of_user_put(b, REC_OP_UNSUBSCRIBE, &sample_note_ack) == 0;
 	n += rec_op_of_user_put(b, REC_OP_USER_SEEN, &sample_seen) == 0;
 	n += rec_reply_put(b, &sample_reply) == 0;
+	n += rec_empty_put(b, REC_STATUS) == 0;
 	return n;
 }

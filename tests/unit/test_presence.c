@@ -117,6 +117,31 @@ test_no_limit(void **state)
 	assert_int_equal(f->calls, 1);
 }
 
+/* A reload: who is in grace gets no more than the new one, and none who goes
+ * later waits for one who went before. */
+static void
+test_another_grace(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_true(presence_attach(f->p, 0, 1, user("ann"), 5));
+	assert_true(presence_attach(f->p, 0, 1, user("bob"), 5));
+	assert_true(presence_attach(f->p, 0, 1, user("carl"), 5));
+	assert_int_equal(presence_detach(f->p, 0, 1, user("ann"), 1000), 0);
+	presence_set_grace(f->p, 10 * GRACE, 1000);
+	assert_int_equal(presence_detach(f->p, 0, 1, user("bob"), 1000), 0);
+	presence_due(f->p, 1000 + GRACE, 100);
+	assert_int_equal(presence_online(f->p), 2);
+	presence_set_grace(f->p, 2 * GRACE, 1000 + GRACE);
+	assert_int_equal(presence_wait(f->p, 1000 + GRACE), 2 * GRACE);
+	assert_int_equal(presence_detach(f->p, 0, 1, user("carl"),
+			     1000 + GRACE),
+	    0);
+	presence_due(f->p, 1000 + 3 * GRACE, 100);
+	assert_int_equal(presence_online(f->p), 0);
+	assert_true(presence_wait(f->p, 1000 + 3 * GRACE) == PRESENCE_NEVER);
+}
+
 /* For the metrics: in grace he still counts, gone and not told he doesn't. */
 static void
 test_online_are_counted(void **state)
@@ -240,6 +265,7 @@ main(void)
 		TEST(test_limit_over_all_workers),
 		TEST(test_tenants_and_names_are_apart),
 		TEST(test_no_limit),
+		TEST(test_another_grace),
 		TEST(test_online_are_counted),
 		TEST(test_key_is_wanted_while_attached),
 		TEST(test_dead_worker_is_subtracted),
