@@ -4,6 +4,7 @@ TESTS += tests/e2e/e2e.sh
 LONG_TESTS += tests/e2e/long.sh
 
 EXTRA_DIST += \
+	tests/e2e/browser.py \
 	tests/e2e/chat.py \
 	tests/e2e/check \
 	tests/e2e/checker/__init__.py \
@@ -50,6 +51,7 @@ EXTRA_DIST += \
 	tests/e2e/test_big_room.py \
 	tests/e2e/test_client_js.py \
 	tests/e2e/test_clock.py \
+	tests/e2e/test_console.py \
 	tests/e2e/test_console_files.py \
 	tests/e2e/test_contract_files.py \
 	tests/e2e/test_contract_table.py \
