@@ -103,6 +103,23 @@ def test_printed_websocket_line(demo):
     d.stop()
 
 
+def test_printed_console_links(demo):
+    d = demo()
+    for user in ("alice", "bob"):
+        line, = d.lines(user + ":  ")
+        page, token = line.split()[1].split("#token=")
+        assert "<title>chatapi console</title>" in subprocess.check_output(
+            ["curl", "-sS", page], text=True)
+        out = shell(f"curl -sS -H 'Authorization: Bearer {token}' "
+                    + page.replace("console/", "rooms"))
+        room, = out["rooms"]
+        assert (room["type"], room["last_ack"]) == ("dm", 0)
+    key = d.lines("Its Operator view")[0].split()[-1]
+    assert shell(f"curl -sS -H 'X-Master-Key: {key}' " + page.replace(
+        "console/", "admin/tenants"))["tenants"][0]["name"] == "demo"
+    d.stop()
+
+
 def test_second_start_goes_on(demo, tmp_path):
     d = demo()
     mode = os.stat(tmp_path / "api-key").st_mode
