@@ -42,6 +42,7 @@ EXTRA_DIST += \
 	tests/e2e/pytest.ini \
 	tests/e2e/raw.py \
 	tests/e2e/run \
+	tests/e2e/samples.py \
 	tests/e2e/strace.py \
 	tests/e2e/test_acks.py \
 	tests/e2e/test_backup.py \
@@ -60,6 +61,7 @@ EXTRA_DIST += \
 	tests/e2e/test_demo.py \
 	tests/e2e/test_disk.py \
 	tests/e2e/test_dm_race.py \
+	tests/e2e/test_doc_site.py \
 	tests/e2e/test_durable.py \
 	tests/e2e/test_idempotency.py \
 	tests/e2e/test_jwt.py \
@@ -87,7 +89,11 @@ EXTRA_DIST += \
 	tests/e2e/test_rest_trim.py \
 	tests/e2e/test_resume.py \
 	tests/e2e/test_seam.py \
+<<<<<<< HEAD
 	tests/e2e/test_settings.py \
+=======
+	tests/e2e/test_samples.py \
+>>>>>>> 4486d69 (Diagrams and plots; the site is tested)
 	tests/e2e/test_slow_many.py \
 	tests/e2e/test_slow_reader.py \
 	tests/e2e/test_start.py \
@@ -108,7 +114,7 @@ EXTRA_DIST += \
 	tests/e2e/tokens.py
 
 CLEANFILES += tests/e2e/e2e.junit.xml tests/e2e/long.junit.xml
-clean-local: clean-e2e-logs
+clean_targets += clean-e2e-logs
 .PHONY: clean-e2e-logs
 clean-e2e-logs:
 	rm -rf tests/e2e/logs tests/e2e/client-js

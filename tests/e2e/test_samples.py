@@ -14,6 +14,7 @@ import harness
 from client import Tenant
 from harness import BIN, free_port, until
 from samples import blocks, whole
+from test_client_js import package
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 PAGES = sorted(glob.glob(os.path.join(TOP, "doc", "*.md")))
@@ -24,6 +25,14 @@ ADDRESS = "127.0.0.1:8080"
 SHIM = """#!/bin/sh
 if [ "$(id -u)" = 0 ]; then set -- --user root "$@"; fi
 exec '{bin}' "$@"
+"""
+
+
+# What a page in a browser has and Node lacks in some versions.
+BROWSER = """import {{ webcrypto }} from "node:crypto";
+import WebSocket from "{ws}/wrapper.mjs";
+globalThis.crypto ??= webcrypto;
+const {{ {names} }} = process.env;
 """
 
 
@@ -86,6 +95,20 @@ def here(text, place):
     return text.replace(ADDRESS, place[1]["ADDRESS"])
 
 
+def step(block, place):
+    """What the script of a page does for one of its blocks."""
+    text = here(block.text, place)
+    if block.kind == "browser":
+        ws = package() / "node_modules" / "ws"
+        text = BROWSER.format(ws=ws, names=block.value) + text
+        (place[0] / f"page-{block.line}.mjs").write_text(text)
+        names = " ".join(f'{n}="${n}"' for n in block.value.split(", "))
+        text = f"{names} node page-{block.line}.mjs\n"
+    elif block.kind or block.language != "sh":
+        return ""
+    return f"echo '--- {block}'\n{text}"
+
+
 def of_page(page, *kinds):
     return [b for b in blocks(page) if b.kind in kinds]
 
@@ -111,16 +134,17 @@ def test_page_runs_as_printed(place, page):
         (place[0] / block.value).write_text(here(block.text, place))
     # The output goes to a file, so that what goes on in the background
     # keeps nobody waiting.
-    script = "\n".join(
-        f"echo '--- {block}'\n{here(block.text, place)}"
-        for block in of_page(page, "") if block.language == "sh")
+    script = "\n".join(step(block, place) for block in blocks(page))
     script = ("exec >out 2>&1\nset -eu -o pipefail\n" + script +
               "\nprintf '\\nALL DONE\\n'\n")
     try:
         run(["bash"], place, script)
     except AssertionError:
         pytest.fail((place[0] / "out").read_text()[-3000:])
-    assert "\nALL DONE\n" in (place[0] / "out").read_text()
+    out = (place[0] / "out").read_text()
+    assert "\nALL DONE\n" in out
+    for block in of_page(page, "browser"):
+        assert "message.sent" in out.partition(f"--- {block}\n")[2]
 
 
 @pytest.mark.parametrize("block", [
