@@ -104,3 +104,14 @@ def test_the_reference_is_complete(site):
                 assert f"{method.upper()} {path}" in headings
     for frame in load("asyncapi.json")["components"]["messages"]:
         assert frame in headings
+
+
+def test_plots_show_the_figures(tmp_path):
+    subprocess.run([sys.executable, os.path.join(DOC, "plot.py"),
+                    os.path.join(DOC, "figures.json"), str(tmp_path)],
+                   check=True)
+    plots = sorted(os.listdir(tmp_path))
+    assert plots
+    for name in plots:
+        with open(os.path.join(DOC, "img", name), encoding="utf-8") as f:
+            assert f.read() == (tmp_path / name).read_text(), name
