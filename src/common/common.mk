@@ -53,6 +53,7 @@ common_sources += \
 	src/common/outcome.c src/common/outcome.h \
 	src/common/room_text.c src/common/room_text.h \
 	src/common/secret.c src/common/secret.h \
+	src/common/addr_nets.c src/common/addr_nets.h \
 	src/common/addr_public.c src/common/addr_public.h \
 	src/common/tenant_rules.c src/common/tenant_rules.h \
 	src/common/tenant_text.c src/common/tenant_text.h

@@ -31,8 +31,9 @@ const char config_usage[] =
     "\n"
     "  -c FILE            read `key = value` lines from FILE\n"
     "  -w, --workers N    worker processes, 1 to 64 (default: one a CPU)\n"
-    "  -l ADDR            listen on host:port, :port or [IPv6]:port; may be\n"
-    "                     repeated (default :8080, IPv4 and IPv6)\n"
+    "  -l ADDR            listen on host:port, :port, [IPv6]:port or\n"
+    "                     unix:/path; may be repeated (default :8080, IPv4\n"
+    "                     and IPv6)\n"
     "  -d DSN             database (default file:chatapi.db)\n"
     "  --user NAME        serve as this user; needed when root starts it\n"
     "  --log-level L      error, warn, info or debug (default info)\n"
@@ -52,7 +53,7 @@ const char config_usage[] =
     "  MASTER_API_KEY ALLOWED_ORIGINS WS_MAX_CONNECTIONS_PER_USER\n"
     "  SHUTDOWN_DRAIN_TIMEOUT RETRY_MAX_ATTEMPTS RETRY_INTERVAL\n"
     "  PRESENCE_GRACE RESUME_WAIT KEY_FILE WEBHOOK_ALLOW_PRIVATE\n"
-    "  CONSOLE CONSOLE_DIR TLS_CERT TLS_KEY TLS_LISTEN_ADDR\n"
+    "  CONSOLE CONSOLE_DIR TLS_CERT TLS_KEY TLS_LISTEN_ADDR TRUSTED_PROXIES\n"
     "and user, only in FILE.\n"
     "A flag beats the environment, which beats the file.";
 
@@ -327,6 +328,7 @@ config_free(struct config *c)
 		free(c->listen[i]);
 	for (i = 0; i < c->ntls_listen; i++)
 		free(c->tls_listen[i]);
+	free(c->trusted_proxies);
 	free(c->tls_cert);
 	free(c->tls_key);
 	if (c->master_key != NULL)

@@ -25,9 +25,10 @@ struct config {
 	int nlisten;
 	char *tls_listen[CONFIG_LISTEN_MAX]; /* TLS_LISTEN_ADDR */
 	int ntls_listen;
-	char *tls_cert; /* TLS_CERT, a PEM file; NULL = no TLS */
-	char *tls_key;  /* TLS_KEY; there when tls_cert is */
-	char *dsn_text; /* DATABASE_DSN, -d */
+	char *trusted_proxies; /* TRUSTED_PROXIES; NULL = none */
+	char *tls_cert;        /* TLS_CERT, a PEM file; NULL = no TLS */
+	char *tls_key;         /* TLS_KEY; there when tls_cert is */
+	char *dsn_text;        /* DATABASE_DSN, -d */
 	struct dsn dsn;
 	enum log_level log_level;    /* LOG_LEVEL */
 	unsigned workers;            /* WORKERS, -w; 1..64 */

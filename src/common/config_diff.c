@@ -45,6 +45,7 @@ static const struct config_field {
 	[SETTING_TLS_CERT] = { TEXT(tls_cert), CONFIG_LIVE },
 	[SETTING_TLS_KEY] = { TEXT(tls_key), CONFIG_LIVE },
 	[SETTING_TLS_LISTEN_ADDR] = { TEXT(tls_listen), CONFIG_RESTART },
+	[SETTING_TRUSTED_PROXIES] = { TEXT(trusted_proxies), CONFIG_LIVE },
 	[SETTING_USER] = { TEXT(user), CONFIG_RESTART },
 };
 

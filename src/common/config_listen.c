@@ -9,12 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
+#include "addr_nets.h"
 #include "config.h"
 #include "config_values.h"
 #include "mem.h"
 
 #define HOST_MAX 255
+#define UNIX_PREFIX "unix:"
+#define UNIX_MODE 0660
 #define TLS_LISTEN_DEFAULT ":8443"
 
 /* "[v6]" with an optional %zone, a name or an IPv4 address, or nothing. */
@@ -40,12 +44,46 @@ host_valid(const char *s, size_t len)
 	return true;
 }
 
+char *
+config_unix_path(const char *s, unsigned *mode)
+{
+	static const char option[] = "?mode=";
+	size_t len;
+
+	if (strncmp(s, UNIX_PREFIX, strlen(UNIX_PREFIX)) != 0)
+		return NULL;
+	s += strlen(UNIX_PREFIX);
+	len = strcspn(s, "?");
+	*mode = UNIX_MODE;
+	if (*s != '/' || len < 2 || s[len - 1] == '/' ||
+	    len >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return NULL;
+	if (s[len] == '?') {
+		const char *digits = s + len + strlen(option);
+
+		if (strncmp(s + len, option, strlen(option)) != 0 ||
+		    strlen(digits) < 3 || strlen(digits) > 4 ||
+		    strspn(digits, "01234567") != strlen(digits))
+			return NULL;
+		*mode = (unsigned)strtoul(digits, NULL, 8);
+		if (*mode > 0777)
+			return NULL;
+	}
+	return mem_strndup(s, len);
+}
+
 static bool
 listen_valid(const char *s)
 {
 	const char *colon = strrchr(s, ':');
 	unsigned long port;
+	unsigned mode;
+	char *path = config_unix_path(s, &mode);
 
+	if (path != NULL) {
+		free(path);
+		return true;
+	}
 	return colon != NULL && host_valid(s, (size_t)(colon - s)) &&
 	    strlen(colon + 1) <= 5 &&
 	    strspn(colon + 1, "0123456789") == strlen(colon + 1) &&
@@ -109,6 +147,19 @@ config_parse_tls_key(struct config_value *v)
 		return 0;
 	v->config->tls_key = config_absolute(v->text);
 	return v->config->tls_key != NULL ? 0 : -1;
+}
+
+int
+config_parse_proxies(struct config_value *v)
+{
+	struct addr_nets nets;
+
+	if (v->text == NULL)
+		return 0;
+	if (addr_nets_parse(&nets, v->text) == -1)
+		return -1;
+	v->config->trusted_proxies = mem_strdup(v->text);
+	return 0;
 }
 
 int

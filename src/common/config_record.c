@@ -70,6 +70,7 @@ config_put(struct buf *b, const struct config *c)
 	wire_put_u8(b, (uint8_t)c->ntls_listen);
 	for (i = 0; i < c->ntls_listen; i++)
 		put_text(b, c->tls_listen[i]);
+	put_optional(b, c->trusted_proxies);
 	put_optional(b, c->tls_cert);
 	put_optional(b, c->tls_key);
 	put_text(b, c->dsn_text);
@@ -109,6 +110,7 @@ config_get(struct wire_reader *r, struct config *c)
 	n = wire_get_u8(r);
 	for (i = 0; i < n && n <= CONFIG_LISTEN_MAX; i++)
 		c->tls_listen[c->ntls_listen++] = get_text(r);
+	c->trusted_proxies = get_optional(r);
 	c->tls_cert = get_optional(r);
 	c->tls_key = get_optional(r);
 	c->dsn_text = get_text(r);

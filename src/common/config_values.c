@@ -332,7 +332,7 @@ parse_allow_private(struct config_value *v)
 const struct config_setting config_settings[CONFIG_SETTINGS] = {
 	[SETTING_LISTEN_ADDR] = { "LISTEN_ADDR", 'l', ":8080",
 	    "it must be host:port, :port or [IPv6]:port with a port of 1 to"
-	    " 65535, several separated by commas",
+	    " 65535, or unix:/path, several separated by commas",
 	    false, config_parse_listen },
 	[SETTING_DATABASE_DSN] = { "DATABASE_DSN", 'd',
 	    "file:chatapi.db?_journal_mode=WAL&_busy_timeout=5000",
@@ -387,6 +387,10 @@ const struct config_setting config_settings[CONFIG_SETTINGS] = {
 	    config_parse_tls_key },
 	[SETTING_TLS_LISTEN_ADDR] = { "TLS_LISTEN_ADDR", 0, NULL,
 	    "it must be host:port, :port or [IPv6]:port with a port of 1 to"
-	    " 65535, several separated by commas",
+	    " 65535, or unix:/path, several separated by commas",
 	    false, config_parse_tls_listen },
+	[SETTING_TRUSTED_PROXIES] = { "TRUSTED_PROXIES", 0, NULL,
+	    "it must be addresses, networks like 10.0.0.0/8 or the word unix,"
+	    " separated by commas, at most 32",
+	    false, config_parse_proxies },
 };

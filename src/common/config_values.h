@@ -33,6 +33,7 @@ enum config_setting_id {
 	SETTING_TLS_CERT,
 	SETTING_TLS_KEY,
 	SETTING_TLS_LISTEN_ADDR,
+	SETTING_TRUSTED_PROXIES,
 	CONFIG_SETTINGS
 };
 
@@ -67,6 +68,12 @@ int config_parse_listen(struct config_value *v);
 int config_parse_tls_listen(struct config_value *v);
 int config_parse_tls_cert(struct config_value *v);
 int config_parse_tls_key(struct config_value *v);
+int config_parse_proxies(struct config_value *v);
+/*
+ * "unix:/path" or "unix:/path?mode=0660" of an address to listen on: the
+ * path as new memory, and the mode.  NULL when it is none of them.
+ */
+char *config_unix_path(const char *address, unsigned *mode);
 /* What several of these settings say together; 0, or -1 with a sentence. */
 int config_listen_check(struct config *c, char *err, size_t errsize)
     __attribute__((warn_unused_result));

@@ -122,7 +122,8 @@ int rec_empty_get(const struct wire_record *w);
 #define LISTENERS_MAX 32
 /* What a listening socket is, added up. */
 #define LISTENER_TLS 1
-#define LISTENER_MAX 1
+#define LISTENER_UNIX 2
+#define LISTENER_MAX 3
 
 /* The first record to a child, but for REC_CERTIFICATE to a worker: its
  * identity and the configuration. */

@@ -164,12 +164,14 @@ certificate_reload(struct master *m)
 
 	if (m->certificate_fd == -1)
 		return;
-	if (certificate_load(m, err, sizeof(err)) == -1) {
-		log_error("certificate refused, the old one stays", "error=%s",
-		    log_quote(quoted, sizeof(quoted), err, strlen(err)));
+	if (m->config->tls_cert == NULL) {
+		log_warn("TLS goes on with the old certificate until a restart",
+		    NULL);
 		return;
 	}
-	for (unsigned i = 0; i < m->config->workers; i++)
-		certificate_send(m->workers[i]);
-	log_info("certificate read again", NULL);
+	if (certificate_load(m, err, sizeof(err)) == -1)
+		log_error("certificate refused, the old one stays", "error=%s",
+		    log_quote(quoted, sizeof(quoted), err, strlen(err)));
+	else
+		log_info("certificate read again", NULL);
 }

@@ -22,9 +22,10 @@ int certificate_load(struct master *m, char *err, size_t errsize)
 /* Hands it to a worker; nothing without TLS. */
 void certificate_send(struct child *worker);
 /*
- * Reads both files again and hands them to all workers: new connections get
- * the new pair, those that are open stay.  A bad pair is refused, the log
- * says why, and the old one stays.  Without TLS nothing happens.
+ * Reads both files again; child_configure() hands them to the workers then:
+ * new connections get the new pair, those that are open stay.  A bad pair is
+ * refused, the log says why, and the old one stays.  Without TLS nothing
+ * happens.
  */
 void certificate_reload(struct master *m);
 

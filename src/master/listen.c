@@ -17,13 +17,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "../common/clock.h"
+#include "../common/config_values.h"
 #include "../common/log.h"
 #include "../common/mem.h"
 #include "../common/records.h"
+#include "listen_unix.h"
 
 #define LISTEN_BACKLOG 4096
 /* A peer that answers nothing holds a connection no longer than this. */
@@ -32,12 +35,15 @@
 /* How long the workers of a killed master may take to leave the port. */
 #define LISTEN_PROBE_MS 3000
 #define LISTEN_PROBE_RETRY_MS 50
+/* "unix:" and a path, or an address and a port; a comma or NUL. */
+#define LISTEN_TEXT 128
 
 struct listen_address {
 	struct sockaddr_storage sa;
 	socklen_t len;
 	unsigned entry; /* which of the configured ones it came from */
 	uint8_t kind;   /* LISTENER_… */
+	mode_t mode;    /* of a Unix-domain socket */
 };
 
 struct listeners {
@@ -47,7 +53,7 @@ struct listeners {
 	int *fds;    /* slots times n, or n of all slots; -1 = none */
 	bool shared; /* they were given to us */
 	bool *started;
-	char text[LISTEN_SOCKETS_MAX * 56];
+	char text[LISTEN_SOCKETS_MAX * LISTEN_TEXT];
 };
 
 static void
@@ -62,9 +68,17 @@ listen_set_port(struct sockaddr_storage *sa, in_port_t port)
 static in_port_t
 listen_port(const struct sockaddr_storage *sa)
 {
+	if (sa->ss_family == AF_UNIX)
+		return 1;
 	if (sa->ss_family == AF_INET)
 		return ((const struct sockaddr_in *)sa)->sin_port;
 	return ((const struct sockaddr_in6 *)sa)->sin6_port;
+}
+
+static const char *
+listen_path(const struct listen_address *a)
+{
+	return ((const struct sockaddr_un *)&a->sa)->sun_path;
 }
 
 /* "[::1]:8080" into out. */
@@ -77,6 +91,10 @@ listen_format(char *out, size_t size, const struct listen_address *a)
 	    (const void *)&((const struct sockaddr_in6 *)&a->sa)->sin6_addr :
 	    (const void *)&((const struct sockaddr_in *)&a->sa)->sin_addr;
 
+	if (a->sa.ss_family == AF_UNIX) {
+		snprintf(out, size, "unix:%s", listen_path(a));
+		return;
+	}
 	inet_ntop(a->sa.ss_family, p, host, sizeof(host));
 	snprintf(out, size, v6 ? "[%s]:%u" : "%s:%u", host,
 	    ntohs(listen_port(&a->sa)));
@@ -127,6 +145,30 @@ listen_split(const char *text, char *host, size_t hostsize, const char **port)
 	return 0;
 }
 
+/* 1 when it is the address of a Unix-domain socket, and added; -1 with a
+ * sentence. */
+static int
+listen_add_unix(struct listeners *l, unsigned entry, uint8_t kind,
+    const char *text, char *err, size_t errsize)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	unsigned mode, n = l->n;
+	char *path = config_unix_path(text, &mode);
+
+	if (path == NULL)
+		return 0;
+	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	free(path);
+	if (listen_add(l, entry, kind | LISTENER_UNIX,
+		(const struct sockaddr *)&sa, sizeof(sa)) == -1) {
+		snprintf(err, errsize, "more than %d listen addresses",
+		    LISTEN_SOCKETS_MAX);
+		return -1;
+	}
+	l->addr[n].mode = mode;
+	return 1;
+}
+
 static int
 listen_resolve(struct listeners *l, unsigned entry, uint8_t kind,
     const char *text, char *err, size_t errsize)
@@ -137,8 +179,10 @@ listen_resolve(struct listeners *l, unsigned entry, uint8_t kind,
 	struct addrinfo *list, *ai;
 	char host[256];
 	const char *port;
-	int rc;
+	int rc = listen_add_unix(l, entry, kind, text, err, errsize);
 
+	if (rc != 0)
+		return rc == 1 ? 0 : -1;
 	if (listen_split(text, host, sizeof(host), &port) == -1) {
 		snprintf(err, errsize, "listen address %s is not host:port",
 		    text);
@@ -201,15 +245,30 @@ listen_bind(const struct listen_address *a, bool shared)
 }
 
 static int
+listen_probe_once(struct listen_address *a)
+{
+	int fd;
+
+	if (a->sa.ss_family == AF_UNIX)
+		return listen_unix_probe(listen_path(a));
+	fd = listen_bind(a, false);
+	if (fd == -1)
+		return -1;
+	if (listen_port(&a->sa) == 0)
+		getsockname(fd, (struct sockaddr *)&a->sa, &a->len);
+	close(fd);
+	return 0;
+}
+
+static int
 listen_probe(struct listen_address *a)
 {
 	const struct timespec pause = { 0, LISTEN_PROBE_RETRY_MS * 1000000L };
 	uint64_t deadline = clock_mono_ms() + LISTEN_PROBE_MS;
 	bool told = false;
-	int fd;
 
-	while ((fd = listen_bind(a, false)) == -1) {
-		char text[64];
+	while (listen_probe_once(a) == -1) {
+		char text[LISTEN_TEXT];
 
 		if (errno != EADDRINUSE || clock_mono_ms() >= deadline)
 			return -1;
@@ -219,9 +278,6 @@ listen_probe(struct listen_address *a)
 		told = true;
 		nanosleep(&pause, NULL);
 	}
-	if (listen_port(&a->sa) == 0)
-		getsockname(fd, (struct sockaddr *)&a->sa, &a->len);
-	close(fd);
 	return 0;
 }
 
@@ -236,7 +292,7 @@ listen_probe_all(struct listeners *l, char *err, size_t errsize)
 		struct listen_address a = l->addr[i];
 		bool first = kept == 0 || l->addr[kept - 1].entry != a.entry;
 		bool last = i + 1 == l->n || l->addr[i + 1].entry != a.entry;
-		char text[64];
+		char text[LISTEN_TEXT];
 
 		if (!first && listen_port(&a.sa) == 0)
 			listen_set_port(&a.sa,
@@ -250,8 +306,10 @@ listen_probe_all(struct listeners *l, char *err, size_t errsize)
 			continue;
 		listen_format(text, sizeof(text), &a);
 		snprintf(err, errsize, "cannot listen on %s: %s", text,
-		    errno == EADDRINUSE ? "another program uses this port" :
-					  strerror(errno));
+		    errno != EADDRINUSE ? strerror(errno) :
+			a.sa.ss_family == AF_UNIX ?
+					  "another program serves there" :
+					  "another program uses this port");
 		return -1;
 	}
 	l->n = kept;
@@ -263,9 +321,14 @@ listen_bind_all(struct listeners *l, char *err, size_t errsize)
 {
 	for (unsigned i = 0; i < l->slots * l->n; i++) {
 		const struct listen_address *a = &l->addr[i % l->n];
-		char text[64];
+		char text[LISTEN_TEXT];
 
-		l->fds[i] = listen_bind(a, true);
+		if (a->sa.ss_family != AF_UNIX)
+			l->fds[i] = listen_bind(a, true);
+		else if (i < l->n)
+			l->fds[i] = listen_unix_bind(listen_path(a), a->mode);
+		else /* one file, one queue: all slots share it */
+			l->fds[i] = fcntl(l->fds[i % l->n], F_DUPFD_CLOEXEC, 3);
 		if (l->fds[i] != -1)
 			continue;
 		listen_format(text, sizeof(text), a);
@@ -334,11 +397,12 @@ listen_adopt(struct listeners *l, int fd, char *err, size_t errsize)
 	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == -1 ||
 	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) ==
 		-1 ||
-	    (a->sa.ss_family != AF_INET && a->sa.ss_family != AF_INET6) ||
+	    (a->sa.ss_family != AF_INET && a->sa.ss_family != AF_INET6 &&
+		a->sa.ss_family != AF_UNIX) ||
 	    type != SOCK_STREAM || listening == 0) {
 		snprintf(err, errsize,
 		    "descriptor %d of the service manager is no listening "
-		    "TCP socket",
+		    "TCP or Unix-domain socket",
 		    fd);
 		return -1;
 	}
@@ -348,7 +412,10 @@ listen_adopt(struct listeners *l, int fd, char *err, size_t errsize)
 		    strerror(errno));
 		return -1;
 	}
-	listen_options(fd);
+	if (a->sa.ss_family == AF_UNIX)
+		a->kind |= LISTENER_UNIX;
+	else
+		listen_options(fd);
 	l->fds[l->n++] = fd;
 	return 0;
 }
@@ -380,6 +447,9 @@ fail:
 void
 listeners_close(struct listeners *l)
 {
+	for (unsigned i = 0; l->fds != NULL && !l->shared && i < l->n; i++)
+		if (l->fds[i] != -1 && l->addr[i].sa.ss_family == AF_UNIX)
+			(void)unlink(listen_path(&l->addr[i]));
 	for (unsigned i = 0; l->fds != NULL && i < l->slots * l->n; i++) {
 		if (l->fds[i] != -1)
 			close(l->fds[i]);
@@ -396,6 +466,16 @@ listeners_free(struct listeners *l)
 	free(l->fds);
 	free(l->started);
 	free(l);
+}
+
+int
+listeners_give(const struct listeners *l, uid_t uid, gid_t gid)
+{
+	for (unsigned i = 0; !l->shared && i < l->n; i++)
+		if (l->addr[i].sa.ss_family == AF_UNIX &&
+		    lchown(listen_path(&l->addr[i]), uid, gid) == -1)
+			return -1;
+	return 0;
 }
 
 const char *

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define LISTEN_SOCKETS_MAX 32 /* addresses, resolved; LISTENERS_MAX */
 
@@ -17,7 +18,7 @@ struct listeners;
 
 /*
  * Resolves the addresses ("host:port", "[v6]:port", ":port" = both IPv4 and
- * IPv6), makes sure that no other program serves there, and binds a socket
+ * IPv6, "unix:/path"), makes sure that no other program serves there, and binds a socket
  * for each of `slots` workers.  Port 0 takes a free one.  At the second list
  * TLS is spoken.  NULL with a sentence in err.
  */
@@ -32,7 +33,11 @@ struct listeners *listeners_open(char *const *addresses, int n,
 struct listeners *listeners_adopt(const int *fds, unsigned n, char *err,
     size_t errsize);
 void listeners_free(struct listeners *l);
-/* Closes our descriptors; children keep theirs. */
+/* Gives these files to whom we are going to be; -1 with errno. */
+int listeners_give(const struct listeners *l, uid_t uid, gid_t gid)
+    __attribute__((warn_unused_result));
+/* Closes our descriptors and removes the files of Unix-domain sockets;
+ * children keep their descriptors. */
 void listeners_close(struct listeners *l);
 
 /* "0.0.0.0:8080,[::]:8080": what is bound. */

@@ -240,7 +240,9 @@ master_claim_as(struct master *m, const struct identity *id, char *err,
 	if (certificate_load(m, err, errsize) == -1 ||
 	    master_listen(m, err, errsize) == -1)
 		return -1;
-	if (change && identity_drop(id) == -1)
+	if (change &&
+	    (listeners_give(m->listeners, id->uid, id->gid) == -1 ||
+		identity_drop(id) == -1))
 		goto fail;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		goto fail;

@@ -6,6 +6,7 @@ master_sources = \
 	src/master/drain.c src/master/drain.h \
 	src/master/hub.c src/master/hub.h \
 	src/master/listen.c src/master/listen.h \
+	src/master/listen_unix.c src/master/listen_unix.h \
 	src/master/lock.c src/master/lock.h \
 	src/master/master.c src/master/master.h \
 	src/master/notify.c src/master/notify.h \

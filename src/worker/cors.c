@@ -26,9 +26,10 @@ origin_sane(const char *origin)
 	return true;
 }
 
-/* The origin of the host that was asked, by either scheme. */
+/* The origin of the host that was asked; by either scheme if it is not known
+ * which. */
 static bool
-origin_own(const char *origin, const char *host)
+origin_own(const char *origin, const char *scheme, const char *host)
 {
 	const char *p = strstr(origin, "://");
 	size_t len;
@@ -39,11 +40,14 @@ origin_own(const char *origin, const char *host)
 	if (!(len == 4 && strncasecmp(origin, "http", 4) == 0) &&
 	    !(len == 5 && strncasecmp(origin, "https", 5) == 0))
 		return false;
+	if (scheme != NULL && len != strlen(scheme))
+		return false;
 	return strcasecmp(p + 3, host) == 0;
 }
 
 enum cors_verdict
-cors_check(const char *list, const char *origin, const char *host)
+cors_check(const char *list, const char *origin, const char *scheme,
+    const char *host)
 {
 	enum cors_verdict v = CORS_OTHER;
 	size_t len;
@@ -51,7 +55,7 @@ cors_check(const char *list, const char *origin, const char *host)
 	if (origin == NULL)
 		return CORS_NONE;
 	if (list == NULL || *list == '\0')
-		return origin_sane(origin) && origin_own(origin, host) ?
+		return origin_sane(origin) && origin_own(origin, scheme, host) ?
 		    CORS_OWN :
 		    CORS_OTHER;
 	len = strlen(origin);

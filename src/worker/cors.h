@@ -20,10 +20,11 @@ enum cors_verdict {
 
 /*
  * list as configured (NULL or empty = none), the request's Origin and Host
- * (NULL = absent).
+ * (NULL = absent) and the scheme by which the client came (NULL = not
+ * known).
  */
 enum cors_verdict cors_check(const char *list, const char *origin,
-    const char *host);
+    const char *scheme, const char *host);
 
 /* Header lines of an answer to that origin; none for NONE. */
 void cors_headers(struct buf *b, enum cors_verdict v, const char *origin);

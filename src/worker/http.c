@@ -48,6 +48,7 @@ request_new(struct http *h, struct http_conn *c, struct evhttp_request *req)
 	q->c = c;
 	q->req = req;
 	q->match.route = NULL;
+	q->peer[0] = '\0';
 	TAILQ_FOREACH(kv, req->input_headers, next) {
 		if (q->nheaders < GUARD_HEADERS_MAX) {
 			q->headers[q->nheaders].name = kv->key;
@@ -175,9 +176,7 @@ request_preflight(struct http_request *q)
 bool
 http_origin_allowed(const struct http_request *q)
 {
-	return cors_check(q->h->w->config.allowed_origins,
-		   http_header(q, "Origin"),
-		   http_header(q, "Host")) != CORS_OTHER;
+	return http_cors(q) != CORS_OTHER;
 }
 
 static bool
@@ -390,16 +389,24 @@ listener_options(int fd)
 		log_warn("cannot set socket options", "err=%d", errno);
 }
 
-/* evhttp with our limits; made is what gives it its connections. */
+/* evhttp with our limits, of a kind of listener. */
 static struct evhttp *
-http_server(struct http *h,
-    struct bufferevent *(*made)(struct event_base *, void *))
+http_server(struct http *h, uint8_t kind)
 {
-	struct evhttp *e = evhttp_new(h->w->base);
+	struct http_gate *gate = &h->gates[kind];
+	bool tls = (kind & LISTENER_TLS) != 0;
+	struct evhttp *e;
 
+	if (gate->evhttp != NULL || (tls && h->w->tls == NULL))
+		return gate->evhttp;
+	e = evhttp_new(h->w->base);
 	if (e == NULL)
 		return NULL;
-	evhttp_set_bevcb(e, made, h);
+	gate->h = h;
+	gate->kind = kind;
+	gate->evhttp = e;
+	evhttp_set_bevcb(e, tls ? http_tls_bufferevent : http_conn_bufferevent,
+	    gate);
 	evhttp_set_gencb(e, http_on_request, h);
 	evhttp_set_max_headers_size(e, HTTP_HEADERS_MAX);
 	evhttp_set_max_body_size(e, HTTP_BODY_MAX);
@@ -413,13 +420,14 @@ http_server(struct http *h,
 static int
 http_listen(struct http *h, int fd, uint8_t kind)
 {
-	struct evhttp *e = (kind & LISTENER_TLS) != 0 ? h->evhttps : h->evhttp;
+	struct evhttp *e = http_server(h, kind);
 	struct evconnlistener *l;
 
 	if (e == NULL)
 		return -1;
 
-	listener_options(fd);
+	if ((kind & LISTENER_UNIX) == 0)
+		listener_options(fd);
 	l = evconnlistener_new(h->w->base, NULL, NULL, LEV_OPT_CLOSE_ON_EXEC, 0,
 	    fd);
 	if (l == NULL)
@@ -444,10 +452,8 @@ http_new(struct worker *w, const int *fds, const uint8_t *kinds, unsigned nfds)
 	buf_init(&h->body, REPLY_MAX);
 	buf_init(&h->head, 8192);
 	h->tokener = api_args_tokener();
-	h->evhttp = http_server(h, http_conn_bufferevent);
-	if (w->tls != NULL)
-		h->evhttps = http_server(h, http_tls_bufferevent);
-	if (http_conn_init(h) == -1 || h->tokener == NULL || h->evhttp == NULL)
+	http_trust(h);
+	if (http_conn_init(h) == -1 || h->tokener == NULL)
 		goto fail;
 	for (unsigned i = 0; i < nfds && i < HTTP_LISTENERS_MAX; i++)
 		if (http_listen(h, fds[i], kinds[i]) == -1)
@@ -467,10 +473,9 @@ http_free(struct http *h)
 	if (h == NULL)
 		return;
 	http_conn_adopt(h);
-	if (h->evhttp != NULL)
-		evhttp_free(h->evhttp);
-	if (h->evhttps != NULL)
-		evhttp_free(h->evhttps);
+	for (unsigned i = 0; i <= LISTENER_MAX; i++)
+		if (h->gates[i].evhttp != NULL)
+			evhttp_free(h->gates[i].evhttp);
 	while ((q = LIST_FIRST(&h->requests)) != NULL)
 		http_request_free(q);
 	http_conn_done(h);
@@ -566,14 +571,6 @@ http_body(struct http_request *q)
 {
 	buf_clear(&q->h->body);
 	return &q->h->body;
-}
-
-const char *
-http_peer(const struct http_request *q)
-{
-	return q->req != NULL && q->req->remote_host != NULL ?
-	    q->req->remote_host :
-	    "-";
 }
 
 bool

@@ -25,6 +25,8 @@ struct ws_socket;
 struct http *http_new(struct worker *w, const int *fds, const uint8_t *kinds,
     unsigned nfds);
 void http_free(struct http *h);
+/* Reads TRUSTED_PROXIES out of the configuration again. */
+void http_trust(struct http *h);
 /* Drain: accept nothing more; close kept-alive connections as they finish. */
 void http_stop_accepting(struct http *h);
 /* Requests that have not been answered yet. */
@@ -98,7 +100,8 @@ void http_add_header(struct http_request *q, const char *name,
  */
 int http_take_over(struct http_request *q, struct ws_socket *s,
     struct buf *early) __attribute__((warn_unused_result));
-/* The peer's address as text, for the log. */
-const char *http_peer(const struct http_request *q);
+/* The client's address as text, for the log: what a trusted proxy says that
+ * it is, else the peer's; "unix" for one on this machine. */
+const char *http_peer(struct http_request *q);
 
 #endif

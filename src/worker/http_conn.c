@@ -226,14 +226,17 @@ conn_closed(struct evhttp_connection *evcon, void *arg)
 }
 
 void
-http_conn_new(struct http *h, struct bufferevent *bev, struct ssl_st *ssl)
+http_conn_new(const struct http_gate *gate, struct bufferevent *bev,
+    struct ssl_st *ssl)
 {
 	struct http_conn *c = mem_alloc(sizeof(*c));
+	struct http *h = gate->h;
 
 	http_accepted(h);
 	c->h = h;
 	c->bev = bev;
 	c->ssl = ssl;
+	c->unix_socket = (gate->kind & LISTENER_UNIX) != 0;
 	c->fd = -1;
 	c->phase = HTTP_IDLE;
 	c->input_cb = evbuffer_add_cb(bufferevent_get_input(bev), conn_input_cb,

@@ -14,6 +14,9 @@
 #include <event2/http_struct.h>
 #include <sys/queue.h>
 
+#include "../common/addr_nets.h"
+#include "../common/records.h"
+#include "cors.h"
 #include "guard.h"
 #include "http.h"
 #include "http_scan.h"
@@ -47,6 +50,13 @@ enum http_phase {
 
 TAILQ_HEAD(http_conns, http_conn);
 
+/* A kind of listener; its evhttp tells us from which it accepted. */
+struct http_gate {
+	struct http *h;
+	struct evhttp *evhttp; /* NULL = none is of this kind */
+	uint8_t kind;          /* LISTENER_… */
+};
+
 struct http_conn {
 	TAILQ_ENTRY(http_conn) all;   /* or in h->fresh until adopted */
 	TAILQ_ENTRY(http_conn) timed; /* in h->timed or h->failed */
@@ -63,6 +73,7 @@ struct http_conn {
 	struct http_scan scan;
 	uint8_t phase; /* enum http_phase */
 	bool adopted;
+	bool unix_socket;
 	bool marked;   /* has a read watermark */
 	bool anchored; /* the anchor is in place */
 	bool fresh;    /* bytes were read since the anchor looked */
@@ -73,8 +84,8 @@ SLIST_HEAD(http_deads, http_dead);
 
 struct http {
 	struct worker *w;
-	struct evhttp *evhttp;
-	struct evhttp *evhttps; /* NULL = no TLS */
+	struct http_gate gates[LISTENER_MAX + 1];
+	struct addr_nets proxies; /* TRUSTED_PROXIES */
 	struct evconnlistener *listeners[HTTP_LISTENERS_MAX];
 	unsigned nlisteners;
 	unsigned accepted; /* in this turn of the loop */
@@ -127,6 +138,7 @@ struct http_request {
 	size_t nheaders;
 	size_t extra_len;
 	char id[HTTP_REQUEST_ID_MAX + 1];
+	char peer[ADDR_TEXT];   /* see http_peer() */
 	char extra[HTTP_EXTRA]; /* header lines of the answer */
 	struct route_match match;
 	struct guard_header headers[GUARD_HEADERS_MAX];
@@ -137,11 +149,12 @@ struct http_request {
 /* ---- http_conn.c ---- */
 int http_conn_init(struct http *h);
 void http_conn_done(struct http *h);
-/* evhttp's evhttp_set_bevcb(). */
+/* evhttp's evhttp_set_bevcb(); the argument is the gate. */
 struct bufferevent *http_conn_bufferevent(struct event_base *base, void *arg);
 /* Takes note of a connection for which evhttp is just being given bev; ssl
  * as in the struct, taken. */
-void http_conn_new(struct http *h, struct bufferevent *bev, struct ssl_st *ssl);
+void http_conn_new(const struct http_gate *gate, struct bufferevent *bev,
+    struct ssl_st *ssl);
 struct http_conn *http_conn_find(struct http *h, struct evhttp_request *req);
 /* The handler has the request from here on. */
 void http_conn_handling(struct http_conn *c, struct http_request *q);
@@ -180,6 +193,10 @@ void http_tls_bury(struct http *h, struct ssl_st *ssl);
 void http_reply_failed(struct http *h, bool too_long, const char *origin);
 /* An id for a request that came without a sane one. */
 void http_request_id_new(struct http *h, char out[HTTP_REQUEST_ID_MAX + 1]);
+
+/* ---- http_forwarded.c ---- */
+/* What ALLOWED_ORIGINS says to the request's Origin. */
+enum cors_verdict http_cors(const struct http_request *q);
 
 /* ---- http.c ---- */
 /* One more was accepted in this turn; the turn is over. */

@@ -163,8 +163,7 @@ head_cors(struct http_request *q)
 
 	if (origin == NULL)
 		return;
-	v = cors_check(q->h->w->config.allowed_origins, origin,
-	    http_header(q, "Host"));
+	v = http_cors(q);
 	cors_headers(b, v, origin);
 	if (!q->preflight)
 		return;
@@ -308,11 +307,14 @@ reply_finish(struct http_request *q, int status, struct buf *body)
 	if (q->method == ROUTE_HEAD)
 		body = NULL;
 	if (status >= 500)
-		log_warn("request failed", "status=%d route=%s req=%s", status,
-		    q->route != NULL ? q->route->pattern : "-", q->id);
+		log_warn("request failed", "status=%d route=%s req=%s peer=%s",
+		    status, q->route != NULL ? q->route->pattern : "-", q->id,
+		    http_peer(q));
 	else if (status >= 400)
-		log_debug("request refused", "status=%d route=%s req=%s",
-		    status, q->route != NULL ? q->route->pattern : "-", q->id);
+		log_debug("request refused",
+		    "status=%d route=%s req=%s peer=%s", status,
+		    q->route != NULL ? q->route->pattern : "-", q->id,
+		    http_peer(q));
 	reply_send(q, body);
 }
 
@@ -438,7 +440,8 @@ http_reply_failed(struct http *h, bool too_long, const char *origin)
 	/* The server's own pages may read it anyway. */
 	if (*origin != '\0')
 		cors_headers(&h->head,
-		    cors_check(h->w->config.allowed_origins, origin, NULL),
+		    cors_check(h->w->config.allowed_origins, origin, NULL,
+			NULL),
 		    origin);
 	buf_adds(&h->head, "Connection: close\r\n\r\n");
 	buf_add(&h->head, buf_head(&body), body.len);

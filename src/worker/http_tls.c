@@ -22,8 +22,8 @@ struct http_dead {
 struct bufferevent *
 http_tls_bufferevent(struct event_base *base, void *arg)
 {
-	struct http *h = arg;
-	SSL *ssl = tls_session(h->w->tls);
+	struct http_gate *gate = arg;
+	SSL *ssl = tls_session(gate->h->w->tls);
 	struct bufferevent *bev;
 
 	if (ssl == NULL)
@@ -36,7 +36,7 @@ http_tls_bufferevent(struct event_base *base, void *arg)
 		SSL_free(ssl);
 		return NULL;
 	}
-	http_conn_new(h, bev, ssl);
+	http_conn_new(gate, bev, ssl);
 	return bev;
 }
 

@@ -104,6 +104,7 @@ worker_reconfigure(struct worker *w, const struct wire_record *rec)
 	if (rec_config_get(rec, &r) == -1)
 		return -1;
 	config_take(&w->config, &next);
+	http_trust(w->http);
 	config_free(&next);
 	log_set_level(w->config.log_level);
 	/* Both keep the tenants' rates. */

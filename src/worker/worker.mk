@@ -28,9 +28,11 @@ worker_sources += \
 	src/worker/auth_jwt.c src/worker/auth_jwt.h \
 	src/worker/console.c src/worker/console.h \
 	src/worker/cors.c src/worker/cors.h \
+	src/worker/forwarded.c src/worker/forwarded.h \
 	src/worker/guard.c src/worker/guard.h \
 	src/worker/http.c src/worker/http.h src/worker/http_int.h \
 	src/worker/http_conn.c \
+	src/worker/http_forwarded.c \
 	src/worker/http_identity.c \
 	src/worker/http_reply.c \
 	src/worker/http_scan.c src/worker/http_scan.h \

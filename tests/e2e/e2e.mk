@@ -68,6 +68,7 @@ EXTRA_DIST += \
 	tests/e2e/test_kill.py \
 	tests/e2e/test_keys.py \
 	tests/e2e/test_limits.py \
+	tests/e2e/test_listen_unix.py \
 	tests/e2e/test_long.py \
 	tests/e2e/test_lost.py \
 	tests/e2e/test_metrics.py \
@@ -75,6 +76,7 @@ EXTRA_DIST += \
 	tests/e2e/test_power_cut.py \
 	tests/e2e/test_presence.py \
 	tests/e2e/test_presence_churn.py \
+	tests/e2e/test_proxy.py \
 	tests/e2e/test_rate_limit.py \
 	tests/e2e/test_receipts.py \
 	tests/e2e/test_rest_edit.py \

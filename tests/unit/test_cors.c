@@ -63,7 +63,7 @@ test_verdicts(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		if (cors_check(all[i].list, all[i].origin, all[i].host) !=
+		if (cors_check(all[i].list, all[i].origin, NULL, all[i].host) !=
 		    all[i].want)
 			fail_msg("%s in %s",
 			    all[i].origin ? all[i].origin : "(none)",

@@ -246,6 +246,7 @@ static const char *const others[CONFIG_SETTINGS] = {
 	[SETTING_TLS_CERT] = "/b.pem",
 	[SETTING_TLS_KEY] = "/b.key",
 	[SETTING_TLS_LISTEN_ADDR] = ":8444",
+	[SETTING_TRUSTED_PROXIES] = "10.0.0.0/8",
 	[SETTING_USER] = "web",
 };
 
