@@ -42,13 +42,22 @@ CREATE TABLE inbox (
 CREATE UNIQUE INDEX inbox_notification ON inbox (notification, user);
 CREATE INDEX inbox_user ON inbox (tenant, user, id);
 
+-- Who has acknowledged one that has still to reach others: a list further on
+-- may name him again.
+CREATE TABLE inbox_acked (
+	notification	INTEGER NOT NULL,
+	user		TEXT NOT NULL,
+	PRIMARY KEY (notification, user)
+) WITHOUT ROWID;
+
 -- Whom a notification has still to reach: goes in pieces.
 CREATE TABLE fanout (
 	tenant		INTEGER NOT NULL,
 	notification	INTEGER NOT NULL,
 	kind		INTEGER NOT NULL,	-- 1 the list, 2 members of
 						-- room, 3 subscribers of its
-						-- topic, 4 everybody known
+						-- topic, 4 everybody known;
+					-- 5 its inbox_acked goes
 	room		INTEGER,
 	list		BLOB,			-- what is left of it: u32
 						-- length and bytes of each

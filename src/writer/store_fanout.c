@@ -48,7 +48,9 @@ store_fanout_note(struct store *s, uint64_t tenant, uint64_t notification,
 		(void)sqlite3_bind_null(st, 5);
 	if (sql_step(s, st) != 0)
 		return -1;
-	s->fanouts_change++;
+	/* FANOUT_ACKED may be there already. */
+	if (sqlite3_changes(s->db) > 0)
+		s->fanouts_change++;
 	return 0;
 }
 
@@ -203,6 +205,26 @@ fanout_list(struct store *s, struct fanout *f, struct expansion *x,
 	return f->list.len == 0 ? 1 : 0;
 }
 
+/* Forgets who acknowledged while others were still to be reached.  1 there is
+ * nobody left, 0, -1. */
+static int
+fanout_acked(struct store *s, const struct fanout *f, uint64_t until)
+{
+	sqlite3_stmt *st = sql_get(s, SQL_ACKED_DELETE);
+
+	if (st == NULL)
+		return -1;
+	do {
+		sql_bind_u64(st, 1, f->notification);
+		(void)sqlite3_bind_int(st, 2, CHUNK_USERS);
+		if (sql_step(s, st) != 0)
+			return -1;
+		if (sqlite3_changes(s->db) < CHUNK_USERS)
+			return 1;
+	} while (clock_mono_ns() < until);
+	return 0;
+}
+
 static int
 fanout_move(struct store *s, const struct fanout *f)
 {
@@ -248,11 +270,14 @@ fanout_piece(struct store *s, struct fanout *f, struct buf *events)
 
 	if (rc == -1)
 		return -1;
-	if (rc == OUTCOME_TENANT_NOT_FOUND)
+	if (f->kind == FANOUT_ACKED)
+		rc = fanout_acked(s, f, until);
+	else if (rc == OUTCOME_TENANT_NOT_FOUND)
 		/* Deleted meanwhile: its rows go, no new ones come. */
 		return fanout_end(s, f);
-	rc = f->kind == FANOUT_USERS ? fanout_list(s, f, &x, until) :
-				       fanout_query(s, f, &x, until);
+	else
+		rc = f->kind == FANOUT_USERS ? fanout_list(s, f, &x, until) :
+					       fanout_query(s, f, &x, until);
 	if (rc == -1 || (rc == 1 ? fanout_end(s, f) : fanout_move(s, f)) == -1)
 		return -1;
 	return store_inbox_publish(s, &x, events);

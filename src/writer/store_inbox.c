@@ -107,11 +107,35 @@ notification_find(struct store *s, const struct rec_op_of_user *op,
 	return 1;
 }
 
+/*
+ * While the notification is still being brought to others, a list further on
+ * may name him again: that he has acknowledged it is kept until then.
+ */
+static int
+notification_acked(struct store *s, const struct rec_op_of_user *op,
+    uint64_t id)
+{
+	sqlite3_stmt *st = sql_get(s, SQL_ACKED_INSERT);
+
+	if (st == NULL)
+		return -1;
+	sql_bind_u64(st, 1, id);
+	sql_bind_str(st, 2, op->user);
+	sql_bind_u64(st, 3, op->h.tenant);
+	if (sql_step(s, st) != 0)
+		return -1;
+	if (sqlite3_changes(s->db) == 0)
+		return 0;
+	return store_fanout_note(s, op->h.tenant, id, FANOUT_ACKED, 0,
+	    (struct str){ "", 0 });
+}
+
 int
 store_notification_ack(struct store *s, const struct wire_record *rec,
     struct op_ctx *ctx)
 {
 	struct rec_op_of_user op;
+	int64_t waiting = s->fanouts_change;
 	sqlite3_stmt *st;
 	uint64_t id = 0;
 	int rc;
@@ -130,8 +154,11 @@ store_notification_ack(struct store *s, const struct wire_record *rec,
 		return -1;
 	if (sqlite3_changes(s->db) == 0)
 		return store_refuse(ctx, OUTCOME_NOTIFICATION_NOT_FOUND);
-	if (store_notification_settle(s, op.h.tenant, id) == -1)
+	if (notification_acked(s, &op, id) == -1 ||
+	    store_notification_settle(s, op.h.tenant, id) == -1) {
+		s->fanouts_change = waiting;
 		return -1;
+	}
 	ctx->changed = true;
 	return 0;
 }

@@ -89,6 +89,8 @@ enum store_sql {
 	SQL_NOTIFICATION_SETTLE,
 	SQL_INBOX_INSERT,
 	SQL_INBOX_DELETE,
+	SQL_ACKED_INSERT,
+	SQL_ACKED_DELETE,
 	SQL_FANOUT_INSERT,
 	SQL_FANOUT_NEXT,
 	SQL_FANOUT_MOVE,
@@ -343,7 +345,13 @@ int store_notification_settle(struct store *s, uint64_t tenant,
 /* ---- store_fanout.c ---- */
 /* Whom a list names; more kinds than one of a notification are gone through
  * one after another. */
-enum fanout_kind { FANOUT_USERS = 1, FANOUT_ROOM, FANOUT_TOPIC, FANOUT_ALL };
+enum fanout_kind {
+	FANOUT_USERS = 1,
+	FANOUT_ROOM,
+	FANOUT_TOPIC,
+	FANOUT_ALL,
+	FANOUT_ACKED /* the last: who acknowledged meanwhile is forgotten */
+};
 /* To be gone through in pieces after this batch; room for FANOUT_ROOM, list
  * (u32 length and bytes of each) for FANOUT_USERS.  0, -1 failed. */
 int store_fanout_note(struct store *s, uint64_t tenant, uint64_t notification,

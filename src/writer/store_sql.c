@@ -186,11 +186,19 @@ static const char *const sql_text[SQL_COUNT] = {
 	    " WHERE tenant = ?2 AND notification = ?1)",
 	[SQL_INBOX_INSERT] =
 	    "INSERT OR IGNORE INTO inbox (tenant, user, notification)"
-	    " VALUES (?1, ?2, ?3)",
+	    " SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM inbox_acked"
+	    " WHERE notification = ?3 AND user = ?2)",
 	[SQL_INBOX_DELETE] =
 	    "DELETE FROM inbox WHERE notification = ?1 AND user = ?2",
+	[SQL_ACKED_INSERT] =
+	    "INSERT INTO inbox_acked (notification, user) SELECT ?1, ?2"
+	    " WHERE EXISTS (SELECT 1 FROM fanout"
+	    " WHERE tenant = ?3 AND notification = ?1)",
+	[SQL_ACKED_DELETE] =
+	    "DELETE FROM inbox_acked WHERE notification = ?1 AND user IN"
+	    " (SELECT user FROM inbox_acked WHERE notification = ?1 LIMIT ?2)",
 	[SQL_FANOUT_INSERT] =
-	    "INSERT INTO fanout (tenant, notification, kind, room, list, after)"
+	    "INSERT OR IGNORE INTO fanout (tenant, notification, kind, room, list, after)"
 	    " VALUES (?1, ?2, ?3, ?4, ?5, '')",
 	[SQL_FANOUT_NEXT] = "SELECT tenant, notification, kind, room, list,"
 			    " after FROM fanout WHERE tenant > ?1"

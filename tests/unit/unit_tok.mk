@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-# Tokens and origins.
+# Tokens, origins, notifications.
 unit_tok_programs = \
 	tests/unit/test_cors \
 	tests/unit/test_jwt \
+	tests/unit/test_store_notify \
 	tests/unit/test_store_ws_token
 EXTRA_DIST += \
 	tests/unit/data/make_jwt_vectors.py \
@@ -18,3 +19,7 @@ tests_unit_test_store_ws_token_SOURCES = tests/unit/test_store_ws_token.c \
 	tests/unit/store_fixture.c tests/unit/store_fixture.h
 tests_unit_test_store_ws_token_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_store_ws_token_LDADD = $(unit_ldadd)
+tests_unit_test_store_notify_SOURCES = tests/unit/test_store_notify.c \
+	tests/unit/store_fixture.c tests/unit/store_fixture.h
+tests_unit_test_store_notify_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_store_notify_LDADD = $(unit_ldadd)
