@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # The migrations, oldest first; embedded in the program and installed to read.
 migrations = sql/0001_init.sql sql/0002_changes.sql \
-	sql/0003_tenants.sql sql/0004_channels.sql sql/0005_notify.sql
+	sql/0003_tenants.sql sql/0004_channels.sql sql/0005_notify.sql \
+	sql/0006_webhooks.sql
 
 sql_generated = src/writer/migrations.gen.c
 CLEANFILES += $(sql_generated)

@@ -36,6 +36,7 @@ common_sources += \
 	src/common/page.c src/common/page.h \
 	src/common/records.h \
 	src/common/records_bus.c \
+	src/common/records_courier.c src/common/records_courier.h \
 	src/common/records_event.c \
 	src/common/records_fields.c src/common/records_fields.h \
 	src/common/records_notify.c src/common/records_notify.h \

@@ -3,7 +3,7 @@
  * Public ids: lower-case Crockford base 32 (0-9 a-z without i l o u), so
  * that they sort by time as text.
  *
- *   tenant_ key_ ntf_ sub_ dlq_  + token
+ *   tenant_ key_ ntf_ sub_ dlv_  + token
  *   room_  + token
  *   msg_   + 10 digits of milliseconds + the room's token + 9 digits of seq
  *

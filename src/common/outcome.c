@@ -114,6 +114,13 @@ static const struct outcome_info outcomes[OUTCOME_LAST] = {
 	[OUTCOME_SUBSCRIPTIONS_FULL] = { 409, CONFLICT,
 	    "A user has at most 100 subscriptions; delete one first.", NULL,
 	    false },
+	[OUTCOME_DEAD_LETTER_NOT_FOUND] = { 404, NOT_FOUND,
+	    "There is no such dead letter; GET /admin/dead-letters lists those "
+	    "that there are.",
+	    NULL, false },
+	[OUTCOME_NO_WEBHOOK] = { 409, CONFLICT,
+	    "The tenant has no webhook_url; the operator must set one first.",
+	    NULL, false },
 };
 
 const struct outcome_info *

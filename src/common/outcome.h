@@ -44,6 +44,8 @@ enum outcome {
 	OUTCOME_NOTIFICATION_NOT_FOUND, /* or he has acknowledged it */
 	OUTCOME_SUBSCRIPTION_NOT_FOUND,
 	OUTCOME_SUBSCRIPTIONS_FULL, /* as many as a user may have: 409 */
+	OUTCOME_DEAD_LETTER_NOT_FOUND,
+	OUTCOME_NO_WEBHOOK, /* nothing can be queued for it: 409 */
 	OUTCOME_LAST
 };
 

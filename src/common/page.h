@@ -49,6 +49,10 @@ enum page_counter {
 	COUNTER_RESTARTS_COURIER,    /* master */
 	COUNTER_NOTIFICATIONS,       /* writer: notifications stored */
 	COUNTER_NOTIFICATION_FRAMES, /* worker: frames of them queued */
+	COUNTER_WEBHOOKS_DELIVERED,  /* courier: answered with 2xx */
+	COUNTER_WEBHOOKS_FAILED,     /* courier: tries that were not */
+	COUNTER_WEBHOOKS_DEAD,       /* courier: given up */
+	COUNTER_RETENTION_TRIMS,     /* courier: rooms cut */
 	PAGE_GAUGE0 = 48,
 	GAUGE_CONNECTIONS = PAGE_GAUGE0, /* worker: open WebSockets */
 	GAUGE_CONNECTIONS_BEHIND,        /* worker: with a feed behind */
@@ -64,6 +68,8 @@ enum page_counter {
 	GAUGE_USERS_ONLINE,              /* master */
 	GAUGE_EXPANSIONS,                /* writer: notifications that
 						 * have still to reach some */
+	GAUGE_WEBHOOKS_PENDING,          /* courier: deliveries to come */
+	GAUGE_DEAD_LETTERS,              /* courier */
 	/* For `chatapi status`, no metrics. */
 	GAUGE_BATCH,     /* writer: number of the last */
 	GAUGE_COMMIT_MS, /* writer: when it was; clock_mono_ms() */

@@ -36,6 +36,7 @@ enum record_type {
 	REC_PUBLISH,
 	REC_CONTROL_REPLY,
 	REC_DRAINED,
+	REC_ABSENCE,
 	/* bus, master to child */
 	REC_CONFIG = 32,
 	REC_PEER, /* comes with a descriptor: the other end's link */
@@ -47,6 +48,7 @@ enum record_type {
 	REC_PRESENCE,
 	REC_PRESENCE_RESET,
 	REC_CERTIFICATE, /* comes with a descriptor: see tls_pair.h */
+	REC_ABSENCE_OK,
 	/* events: inside PUBLISH, then forwarded as they are */
 	REC_EVENT_MESSAGE = 64,
 	REC_EVENT_JOINED,
@@ -58,6 +60,7 @@ enum record_type {
 	REC_EVENT_ROOM_UPDATED,
 	REC_EVENT_ROOM_DELETED,
 	REC_EVENT_NOTIFICATION,
+	REC_EVENT_WEBHOOK, /* to the courier, and to nobody else */
 	/* operations: worker or tool to writer */
 	REC_OP_SEND = 128,
 	REC_OP_ACK,
@@ -86,6 +89,11 @@ enum record_type {
 	REC_OP_SUBSCRIBE,
 	REC_OP_UNSUBSCRIBE,
 	REC_OP_USER_SEEN,
+	REC_OP_OUTBOX_STEP,
+	REC_OP_DELIVERY_RESULT,
+	REC_OP_WEBHOOK_DROP,
+	REC_OP_DEAD_LETTER_RETRY,
+	REC_OP_DEAD_LETTER_DROP,
 	REC_OP_END, /* one more than the last; stays here */
 	/* writer to worker or tool */
 	REC_REPLY = 192,
@@ -577,6 +585,7 @@ int rec_op_head_get(const struct wire_record *w, struct op_head *h);
  *                 BUSY = another is under way, NOT_FOUND = it is no more
  *   NOTIFY        ms (created_at), text = token
  *   SUBSCRIBE     ms (created_at), text = token; REPEATED = was there already
+ *   the courier's: see records_courier.h
  *   admin reads   text = JSON
  */
 struct rec_reply {

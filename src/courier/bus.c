@@ -8,24 +8,36 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include "../common/link.h"
 #include "../common/log.h"
 #include "../common/mem.h"
 #include "../common/page.h"
-#include "../common/records.h"
+#include "../common/records_courier.h"
 #include "../common/submit.h"
 #include "../writer/store.h"
 #include "courier.h"
 
-#define BUS_QUEUE_MAX (1024U * 1024)
+/* All questions that can be open at once. */
+#define BUS_QUEUE_MAX (64U * 1024 * 1024)
 static const struct timeval heartbeat_every = { 2, 500000 };
 
 struct bus {
 	struct courier *c;
 	struct link *link;
 	struct event *heartbeat;
+	uint64_t serial;                   /* of the last question */
+	STAILQ_HEAD(, question) questions; /* in their order, as the answers */
+};
+
+struct question {
+	STAILQ_ENTRY(question) next;
+	uint64_t serial;
+	uint32_t n;
+	bus_answer_cb *cb;
+	void *arg;
 };
 
 static int
@@ -44,10 +56,53 @@ bus_peer(struct bus *b, const struct wire_record *rec)
 	return 0;
 }
 
+void
+bus_ask(struct bus *b, uint64_t tenant, const struct str *users, uint32_t n,
+    bus_answer_cb *cb, void *arg)
+{
+	struct question *q = mem_alloc(sizeof(*q));
+	struct rec_absence r = { .serial = ++b->serial,
+		.tenant = tenant,
+		.nusers = n,
+		.list = users };
+
+	q->serial = r.serial;
+	q->n = n;
+	q->cb = cb;
+	q->arg = arg;
+	STAILQ_INSERT_TAIL(&b->questions, q, next);
+	if (rec_absence_put(link_out(b->link), &r) == -1)
+		abort();
+	link_push(b->link);
+}
+
+static int
+bus_answer(struct bus *b, const struct wire_record *rec)
+{
+	static uint32_t states[ABSENCE_USERS_MAX];
+	struct question *q = STAILQ_FIRST(&b->questions);
+	struct rec_absence_ok r;
+	bus_answer_cb *cb;
+	void *arg;
+
+	if (rec_absence_ok_get(rec, &r) == -1 || q == NULL ||
+	    q->serial != r.serial || q->n != r.n)
+		return -1;
+	for (uint32_t i = 0; i < r.n; i++)
+		states[i] = rec_absence_state(&r, i);
+	cb = q->cb;
+	arg = q->arg;
+	STAILQ_REMOVE_HEAD(&b->questions, next);
+	free(q);
+	cb(states, arg);
+	return 0;
+}
+
 static int
 bus_record(struct link *l, const struct wire_record *rec, void *arg)
 {
 	struct bus *b = arg;
+	struct rec_event_tenant e;
 	uint64_t v;
 
 	(void)l;
@@ -56,8 +111,18 @@ bus_record(struct link *l, const struct wire_record *rec, void *arg)
 		return courier_configure(b->c, rec);
 	case REC_PEER:
 		return bus_peer(b, rec);
+	case REC_ABSENCE_OK:
+		return bus_answer(b, rec);
+	case REC_EVENT_WEBHOOK:
+		if (rec_event_webhook_get(rec, &e) == -1)
+			return -1;
+		courier_wake(b->c, e.tenant);
+		return 0;
 	case REC_LOST:
-		return rec_empty_get(rec);
+		if (rec_empty_get(rec) == -1)
+			return -1;
+		courier_wake(b->c, 0);
+		return 0;
 	case REC_DRAIN:
 		if (rec_drain_get(rec, &v) == -1)
 			return -1;
@@ -94,6 +159,7 @@ bus_heartbeat(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)rec_empty_put(link_out(b->link), REC_HEARTBEAT);
 	link_push(b->link);
+	courier_tick(b->c);
 }
 
 struct bus *
@@ -109,6 +175,7 @@ bus_new(struct courier *c)
 	};
 
 	b->c = c;
+	STAILQ_INIT(&b->questions);
 	b->link = link_new(c->base, CHILD_FD_BUS, BUS_QUEUE_MAX, &bus_ops, b);
 	b->heartbeat = event_new(c->base, -1, EV_PERSIST, bus_heartbeat, b);
 	if (b->link == NULL || b->heartbeat == NULL)
@@ -121,8 +188,14 @@ bus_new(struct courier *c)
 void
 bus_free(struct bus *b)
 {
+	struct question *q;
+
 	if (b == NULL)
 		return;
+	while ((q = STAILQ_FIRST(&b->questions)) != NULL) {
+		STAILQ_REMOVE_HEAD(&b->questions, next);
+		free(q);
+	}
 	(void)link_flush(b->link);
 	link_free(b->link);
 	event_free(b->heartbeat);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The courier process: one event loop over the bus, the writer and the
- * tenants' webhook endpoints.  Puts the parts together and takes them apart;
- * it never writes to the database.
+ * tenants' webhook endpoints.  Puts the parts together and takes them apart,
+ * and gives each tenant its turn; it never writes to the database.
  */
 #include "courier.h"
 
@@ -12,16 +12,196 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../common/clock.h"
 #include "../common/log.h"
 #include "../common/loop.h"
 #include "../common/page.h"
 #include "../common/proctitle.h"
 #include "../common/records.h"
+#include "../common/secret.h"
 #include "../common/submit.h"
 #include "bus.h"
+#include "deliver.h"
+#include "outbox.h"
+#include "post.h"
+#include "retention.h"
+#include "tenants.h"
+#include "view.h"
 
 /* How often a draining courier looks whether it is done. */
 static const struct timeval drain_look = { 0, 20000 };
+/* What is being sent when the server stops gets no longer than this; it is
+ * sent again after the next start. */
+#define DRAIN_POSTS_MS 2000
+/* Work of one turn of the loop, in time and in tenants looked up. */
+#define WORK_NS (2U * 1000 * 1000)
+#define SCAN_TENANTS 32
+/* Times are of the wall clock, which may jump. */
+#define LOOK_MS 1000
+static const struct timeval again_after = { 1, 0 };
+
+/* ---- whose turn it is ---- */
+
+void
+courier_work(struct courier *c)
+{
+	c->changed = true;
+	event_active(c->work, EV_TIMEOUT, 0);
+}
+
+void
+courier_later(struct courier *c)
+{
+	if (!event_pending(c->again, EV_TIMEOUT, NULL))
+		(void)event_add(c->again, &again_after);
+}
+
+static void
+courier_scan(struct courier *c)
+{
+	c->scan = true;
+	c->scanned = 0;
+	courier_work(c);
+}
+
+static void
+courier_on_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct courier *c = arg;
+
+	(void)fd;
+	(void)what;
+	deliver_again(c->deliver);
+	courier_scan(c);
+}
+
+static void
+courier_has_work(struct courier *c, uint64_t tenant)
+{
+	struct tenant *t = tenants_get(c->tenants, tenant);
+
+	tenants_wait(c->tenants, t, TENANT_OUTBOX);
+	tenants_wait(c->tenants, t, TENANT_SEND);
+}
+
+void
+courier_wake(struct courier *c, uint64_t tenant)
+{
+	if (!c->configured)
+		return;
+	if (tenant == 0) {
+		courier_scan(c);
+		return;
+	}
+	courier_has_work(c, tenant);
+	courier_work(c);
+}
+
+/* Some of the tenants that have something in the tables. */
+static void
+courier_scan_some(struct courier *c)
+{
+	uint64_t tenant;
+	int rc;
+
+	for (int i = 0; i < SCAN_TENANTS && c->scan; i++) {
+		rc = view_next_tenant(c->view, c->scanned, &tenant);
+		if (rc == 1) {
+			c->scanned = tenant;
+			courier_has_work(c, tenant);
+			continue;
+		}
+		c->scan = false;
+		if (rc == -1)
+			courier_later(c);
+	}
+}
+
+/* One turn for the first tenant of a circle; false when there is none. */
+static bool
+courier_turn(struct courier *c, enum tenant_work w)
+{
+	struct tenant *t = tenants_turn(c->tenants, w);
+
+	if (t == NULL)
+		return false;
+	if (w == TENANT_OUTBOX ? outbox_turn(c->outbox, t) :
+				 deliver_turn(c->deliver, t))
+		tenants_wait(c->tenants, t, w);
+	else
+		tenants_release(c->tenants, t);
+	return true;
+}
+
+static void
+courier_arm(struct courier *c, uint64_t ms)
+{
+	struct timeval tv = { (time_t)(ms / 1000),
+		(suseconds_t)(ms % 1000 * 1000) };
+
+	(void)event_add(c->work, &tv);
+}
+
+static void
+courier_on_work(evutil_socket_t fd, short what, void *arg)
+{
+	struct courier *c = arg;
+	uint64_t until = clock_mono_ns() + WORK_NS, now = clock_mono_ms();
+	uint64_t grace = c->page->started_mono_ms + c->config.presence_grace_ms;
+	bool more = true;
+	int64_t first;
+
+	(void)fd;
+	(void)what;
+	if (c->draining)
+		return;
+	/* Of whom the master has not heard since its own start may be just
+	 * connecting again. */
+	if (now < grace) {
+		courier_arm(c, grace - now);
+		return;
+	}
+	first = tenants_due(c->tenants, clock_unix_ms());
+	while (more && clock_mono_ns() < until) {
+		if (c->scan)
+			courier_scan_some(c);
+		more = c->scan;
+		if (outbox_active(c->outbox) < OUTBOX_STEPS_MAX)
+			more |= courier_turn(c, TENANT_OUTBOX);
+		if (deliver_active(c->deliver) < DELIVER_MAX)
+			more |= courier_turn(c, TENANT_SEND);
+	}
+	first = tenants_due(c->tenants, clock_unix_ms());
+	if (more)
+		courier_arm(c, 0);
+	else if (first != 0) {
+		first -= clock_unix_ms();
+		courier_arm(c,
+		    first < 1           ? 1 :
+			first < LOOK_MS ? (uint64_t)first :
+					  LOOK_MS);
+	}
+}
+
+void
+courier_tick(struct courier *c)
+{
+	uint64_t pending, dead;
+
+	if (c->draining)
+		return;
+	retention_tick(c->retention);
+	if (!c->changed)
+		return;
+	c->changed = false;
+	if (view_counts(c->view, &pending, &dead) == 1) {
+		page_set(c->page, PAGE_SLOT_COURIER, GAUGE_WEBHOOKS_PENDING,
+		    pending);
+		page_set(c->page, PAGE_SLOT_COURIER, GAUGE_DEAD_LETTERS, dead);
+	}
+}
+
+/* ---- start and end ---- */
 
 static void
 courier_drain_look(evutil_socket_t fd, short what, void *arg)
@@ -30,7 +210,10 @@ courier_drain_look(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (c->submit == NULL || submit_pending(c->submit) == 0) {
+	if (!c->configured ||
+	    (submit_pending(c->submit) == 0 &&
+		(poster_active(c->poster) == 0 ||
+		    clock_mono_ms() >= c->drain_ms))) {
 		event_base_loopbreak(c->base);
 		return;
 	}
@@ -41,10 +224,12 @@ courier_drain_look(evutil_socket_t fd, short what, void *arg)
 void
 courier_drain(struct courier *c, uint64_t timeout_ms)
 {
-	(void)timeout_ms;
 	if (c->draining)
 		return;
 	c->draining = true;
+	if (timeout_ms > DRAIN_POSTS_MS)
+		timeout_ms = DRAIN_POSTS_MS;
+	c->drain_ms = clock_mono_ms() + timeout_ms;
 	courier_drain_look(-1, 0, c);
 }
 
@@ -74,19 +259,44 @@ courier_configure(struct courier *c, const struct wire_record *rec)
 		return -1;
 	c->configured = true;
 	log_set_level(c->config.log_level);
+	c->view = view_open(c->config.dsn.path, c->config.dsn.busy_timeout_ms);
+	if (c->view == NULL)
+		return -1;
+	c->secrets = secret_new(c->config.key_file, c->config.dsn.path);
 	c->submit = submit_new(c->base, c->page, PAGE_SLOT_COURIER);
+	c->tenants = tenants_new();
+	c->outbox = outbox_new(c);
+	c->deliver = deliver_new(c);
+	c->poster = poster_new(c->base, c->config.webhook_allow_private);
+	c->retention = retention_new(c);
+	c->work = event_new(c->base, -1, 0, courier_on_work, c);
+	c->again = event_new(c->base, -1, 0, courier_on_again, c);
+	if (c->work == NULL || c->again == NULL)
+		abort();
 	bus_ready(c->bus);
 	log_info("courier ready", "pid=%d", (int)getpid());
+	courier_scan(c);
+	courier_tick(c);
 	return 0;
 }
 
 static void
 courier_free(struct courier *c)
 {
-	submit_free(c->submit);
-	bus_free(c->bus);
-	if (c->configured)
+	if (c->configured) {
+		poster_free(c->poster);
+		deliver_free(c->deliver);
+		outbox_free(c->outbox);
+		retention_free(c->retention);
+		tenants_free(c->tenants);
+		submit_free(c->submit);
+		secret_free(c->secrets);
+		view_close(c->view);
+		event_free(c->work);
+		event_free(c->again);
 		config_free(&c->config);
+	}
+	bus_free(c->bus);
 	page_detach(c->page);
 	event_base_free(c->base);
 	libevent_global_shutdown();

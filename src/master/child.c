@@ -185,6 +185,8 @@ child_record(struct link *l, const struct wire_record *rec, void *arg)
 		if (c->role != ROLE_WRITER)
 			return -1;
 		return control_reply(c->m->control, rec);
+	case REC_ABSENCE:
+		return c->state < CHILD_LIVE ? -1 : relay_absence(c, rec);
 	case REC_DRAINED:
 		c->state = CHILD_DRAINED;
 		return rec_empty_get(rec);

@@ -388,6 +388,20 @@ presence_count(const struct presence *p, uint64_t tenant, struct str user)
 	return u == NULL ? 0 : u->count;
 }
 
+uint64_t
+presence_look(const struct presence *p, uint64_t tenant, struct str user,
+    uint64_t now_ms)
+{
+	const struct presence_user *u = presence_find(p,
+	    id_user_key(tenant, user.p, user.len), tenant, user);
+
+	if (u == NULL || !u->online)
+		return 0;
+	if (u->count > 0)
+		return PRESENCE_NEVER;
+	return u->until_ms > now_ms ? u->until_ms - now_ms : 0;
+}
+
 size_t
 presence_online(const struct presence *p)
 {

@@ -53,6 +53,10 @@ uint64_t presence_wait(const struct presence *p, uint64_t now_ms);
 /* The user's connections over all workers. */
 unsigned presence_count(const struct presence *p, uint64_t tenant,
     struct str user);
+/* 0 when he is offline, PRESENCE_NEVER when he has a connection, else the
+ * milliseconds until his grace is over. */
+uint64_t presence_look(const struct presence *p, uint64_t tenant,
+    struct str user, uint64_t now_ms);
 /* Users who are online, those in grace included. */
 size_t presence_online(const struct presence *p);
 /* All connections. */

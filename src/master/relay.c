@@ -98,7 +98,8 @@ relay_publish(struct child *from, const struct wire_record *rec)
 	struct rec_publish p;
 	uint64_t mask = 0;
 
-	if (rec_publish_get(rec, &p) == -1 || !relay_is_event(&p.inner))
+	if (from->role == ROLE_COURIER || rec_publish_get(rec, &p) == -1 ||
+	    !relay_is_event(&p.inner))
 		return -1;
 	for (uint16_t i = 0; i < p.nkeys; i++) {
 		uint64_t key = rec_publish_key(&p, i);
@@ -111,7 +112,7 @@ relay_publish(struct child *from, const struct wire_record *rec)
 	for (unsigned i = 0; i < m->config->workers; i++)
 		if (mask >> i & 1)
 			relay_forward(m->workers[i], &p.inner);
-	if (p.inner.type == REC_LOST)
+	if (p.inner.type == REC_EVENT_WEBHOOK || p.inner.type == REC_LOST)
 		relay_forward(m->courier, &p.inner);
 	return 0;
 }

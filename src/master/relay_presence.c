@@ -15,6 +15,7 @@
 #include "../common/link.h"
 #include "../common/log.h"
 #include "../common/page.h"
+#include "../common/records_courier.h"
 #include "../common/utf8.h"
 #include "child.h"
 #include "hub.h"
@@ -133,6 +134,35 @@ relay_detach(struct child *from, const struct wire_record *rec)
 		    "slot=%u conn=%llu", from->slot,
 		    (unsigned long long)r.conn);
 	presence_tell_all(m);
+	return 0;
+}
+
+int
+relay_absence(struct child *from, const struct wire_record *rec)
+{
+	uint32_t states[ABSENCE_USERS_MAX];
+	uint64_t now = clock_mono_ms();
+	struct rec_absence_ok ok = { .list = states };
+	struct rec_absence r;
+	struct str user;
+	struct buf *out;
+	size_t at = 0;
+
+	if (from->role != ROLE_COURIER || rec_absence_get(rec, &r) == -1)
+		return -1;
+	ok.serial = r.serial;
+	while (rec_absence_next(&r, &at, &user)) {
+		uint64_t left = presence_look(from->m->presence, r.tenant, user,
+		    now);
+
+		states[ok.n++] = left == PRESENCE_NEVER ? ABSENCE_ONLINE :
+		    left < ABSENCE_ONLINE               ? (uint32_t)left :
+							  ABSENCE_ONLINE - 1;
+	}
+	if ((out = relay_out(from)) != NULL) {
+		(void)rec_absence_ok_put(out, &ok);
+		relay_push(from);
+	}
 	return 0;
 }
 

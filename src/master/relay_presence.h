@@ -17,6 +17,9 @@ struct wire_record;
 int relay_attach(struct child *from, const struct wire_record *rec);
 int relay_detach(struct child *from, const struct wire_record *rec);
 
+/* ABSENCE of the courier; -1 when it is bad. */
+int relay_absence(struct child *from, const struct wire_record *rec);
+
 /* A new worker has its links: it is told who is online, all of it before
  * its first attach is answered. */
 void relay_greet(struct child *worker);

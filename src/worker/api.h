@@ -25,6 +25,10 @@ void api_keys_list(struct http_request *q);
 void api_keys_add(struct http_request *q);
 void api_keys_revoke(struct http_request *q);
 
+void api_dead_letters_list(struct http_request *q);
+void api_dead_letters_retry(struct http_request *q);
+void api_dead_letters_drop(struct http_request *q);
+
 void api_channels_list(struct http_request *q);
 void api_rooms_list(struct http_request *q);
 void api_rooms_create(struct http_request *q);

@@ -225,6 +225,7 @@ request_identity(struct http_request *q)
 		break;
 	case ROUTE_TENANT:
 	case ROUTE_USER:
+	case ROUTE_BACKEND:
 		o = http_identify(q, &q->caller, &field, &why);
 		if (o != OUTCOME_OK)
 			break;

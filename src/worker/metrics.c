@@ -99,6 +99,20 @@ const struct metric metrics_all[] = {
 	{ "chatapi_restarts_total", "restarts",
 	    "Child processes started again, by role.", COUNTER_RESTARTS_WORKER,
 	    "role", { "worker", "writer", "courier" } },
+	{ "chatapi_webhooks_total", "webhooks",
+	    "Tries to deliver to a webhook, by what came of them; dead: the "
+	    "failed ones that were the last.",
+	    COUNTER_WEBHOOKS_DELIVERED, "outcome",
+	    { "delivered", "failed", "dead" } },
+	{ "chatapi_webhooks_pending", "webhooks_pending",
+	    "Deliveries to webhooks that are still to be made.",
+	    GAUGE_WEBHOOKS_PENDING, NULL, { 0 } },
+	{ "chatapi_dead_letters", "dead_letters",
+	    "Deliveries given up, kept for GET /admin/dead-letters.",
+	    GAUGE_DEAD_LETTERS, NULL, { 0 } },
+	{ "chatapi_retention_trims_total", "retention_trims",
+	    "Rooms cut because messages had outlived retention_days.",
+	    COUNTER_RETENTION_TRIMS, NULL, { 0 } },
 	{ 0 },
 };
 

@@ -151,6 +151,17 @@ static const char *const sql[READER_SQL_LAST] = {
 	    "FROM subscription INDEXED BY subscription_user "
 	    "WHERE tenant = ?1 AND user = ?2 AND topic > ?3 "
 	    "ORDER BY topic LIMIT ?4",
+	/* Not those of rooms and messages that are gone and only wait to be
+	 * swept. */
+	[READER_DEAD_LETTERS] =
+	    "SELECT d.id, d.token, d.attempts, d.last_ms, d.error, "
+	    "d.recipient, r.token, d.seq, m.created_ms "
+	    "FROM delivery d INDEXED BY delivery_dead "
+	    "CROSS JOIN room r ON r.id = d.room "
+	    "CROSS JOIN room_head h ON h.room = r.id "
+	    "CROSS JOIN message m ON m.room = d.room AND m.seq = d.seq "
+	    "WHERE d.tenant = ?1 AND d.state = 1 AND d.id > ?2 "
+	    "AND d.seq >= h.first_seq ORDER BY d.id LIMIT ?3",
 };
 
 static void

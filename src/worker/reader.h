@@ -212,4 +212,23 @@ int reader_changes(struct reader *r, uint64_t room, const char *token,
 int reader_message(struct reader *r, uint64_t room, const char *token,
     uint64_t seq, reader_message_fn *fn, void *arg);
 
+/* ---- dead letters ---- */
+struct reader_dead_letter {
+	uint64_t id;
+	char token[ID_TOKEN_SIZE];
+	uint32_t attempts;
+	int64_t last_ms;
+	struct str error;
+	struct str recipient;
+	char room_token[ID_TOKEN_SIZE];
+	uint64_t seq;
+	int64_t created_ms; /* of the message */
+};
+/* The tenant's, in the order in which they were queued first, above the
+ * internal id `after`. */
+typedef bool reader_dead_letter_fn(const struct reader_dead_letter *d,
+    void *arg);
+int reader_dead_letters(struct reader *r, uint64_t tenant, uint64_t after,
+    unsigned limit, reader_dead_letter_fn *fn, void *arg);
+
 #endif

@@ -35,7 +35,8 @@ enum route_identity {
 	ROUTE_OPEN,   /* anybody, or the handler looks itself */
 	ROUTE_ADMIN,  /* X-Master-Key */
 	ROUTE_TENANT, /* X-API-Key, with or without X-User-Id, or a JWT */
-	ROUTE_USER    /* X-API-Key and X-User-Id, or a JWT */
+	ROUTE_USER,   /* X-API-Key and X-User-Id, or a JWT */
+	ROUTE_BACKEND /* as ROUTE_TENANT; the handler refuses users */
 };
 
 /* Where the table says false or true. */

@@ -9,6 +9,7 @@ worker_sources += \
 	src/worker/api_args.c src/worker/api_args.h \
 	src/worker/api_channels.c \
 	src/worker/api_console.c \
+	src/worker/api_dead_letters.c \
 	src/worker/api_docs.c src/worker/api_docs.h \
 	src/worker/api_health.c \
 	src/worker/api_members.c \
@@ -41,6 +42,7 @@ worker_sources += \
 	src/worker/metrics.c src/worker/metrics.h src/worker/metrics_int.h \
 	src/worker/metrics_json.c src/worker/metrics_text.c \
 	src/worker/reader.c src/worker/reader.h src/worker/reader_int.h \
+	src/worker/reader_dead.c \
 	src/worker/reader_messages.c \
 	src/worker/reader_notify.c src/worker/reader_notify.h \
 	src/worker/reader_rooms.c \

@@ -54,6 +54,11 @@ static const struct {
 	OP(REC_OP_SUBSCRIBE) = { store_subscribe, true, true },
 	OP(REC_OP_UNSUBSCRIBE) = { store_unsubscribe, true, false },
 	OP(REC_OP_USER_SEEN) = { store_user_seen, true, false },
+	OP(REC_OP_OUTBOX_STEP) = { store_outbox_step, false, true },
+	OP(REC_OP_DELIVERY_RESULT) = { store_delivery_result, false, false },
+	OP(REC_OP_WEBHOOK_DROP) = { store_webhook_drop, false, true },
+	OP(REC_OP_DEAD_LETTER_RETRY) = { store_dead_letter_retry, true, false },
+	OP(REC_OP_DEAD_LETTER_DROP) = { store_dead_letter_drop, true, false },
 #undef OP
 };
 
@@ -235,6 +240,7 @@ store_begin(struct store *s)
 	s->notifications = 0;
 	s->fanouts_change = 0;
 	s->changed = false;
+	s->webhook_told = 0;
 	s->mono_ms = clock_mono_ms();
 	if (now > s->ms)
 		s->ms = now;

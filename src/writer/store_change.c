@@ -164,7 +164,8 @@ store_message_delete(struct store *s, const struct wire_record *rec,
 	sql_bind_u64(st, 2, op.seq);
 	sql_bind_u64(st, 3, c.room->rev + 1);
 	(void)sqlite3_bind_int64(st, 4, s->ms);
-	if (sql_step(s, st) != 0)
+	if (sql_step(s, st) != 0 ||
+	    store_dead_of_message(s, c.room->id, op.seq) == -1)
 		return -1;
 	change_done(s, ctx, &op, c.room, true);
 	return 0;

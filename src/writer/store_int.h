@@ -102,6 +102,21 @@ enum store_sql {
 	SQL_SWEEP_TENANT_NOTIFICATIONS,
 	SQL_SWEEP_TENANT_SUBSCRIPTIONS,
 	SQL_SWEEP_TENANT_USERS,
+	SQL_OUTBOX,
+	SQL_OUTBOX_INSERT,
+	SQL_OUTBOX_MOVE,
+	SQL_OUTBOX_DELETE,
+	SQL_DELIVERY_INSERT,
+	SQL_DELIVERY_DONE,
+	SQL_DELIVERY_FAILED,
+	SQL_DELIVERY_WAIT,
+	SQL_DEAD_RETRY,
+	SQL_DEAD_DROP,
+	SQL_DEAD_OF_MESSAGE,
+	SQL_SWEEP_DEAD,
+	SQL_SWEEP_TENANT_OUTBOX,
+	SQL_SWEEP_TENANT_DUE,
+	SQL_SWEEP_TENANT_DEAD,
 	SQL_COUNT
 };
 
@@ -140,6 +155,7 @@ struct member_slot {
 struct tenant_entry {
 	uint64_t id; /* 0 = empty */
 	bool disabled;
+	bool webhook; /* it has an url */
 };
 #define TENANT_CACHE_SLOTS 1024
 
@@ -172,6 +188,7 @@ struct store {
 	uint64_t fanouts;       /* committed: lists not yet gone through */
 	int64_t fanouts_change; /* by the batch under way */
 	uint64_t fanout_tenant; /* whose turn was last */
+	uint64_t webhook_told;  /* tenant of the batch's last such event */
 	/* Borrowed; without it nothing can be sealed. */
 	struct secrets *secrets;
 	struct rooms_cache rooms;
@@ -220,7 +237,9 @@ store_op_fn store_send, store_ack, store_message_edit, store_message_delete,
     store_tenant_list, store_tenant_show, store_key_add, store_key_revoke,
     store_key_list, store_key_used, store_tenant_update, store_tenant_delete,
     store_ws_token_issue, store_ws_token_redeem, store_notify,
-    store_notification_ack, store_subscribe, store_unsubscribe, store_user_seen;
+    store_notification_ack, store_subscribe, store_unsubscribe, store_user_seen,
+    store_outbox_step, store_delivery_result, store_webhook_drop,
+    store_dead_letter_retry, store_dead_letter_drop;
 
 /* Sets the outcome of a refusal; returns 0 for the caller to return. */
 int store_refuse(struct op_ctx *ctx, enum outcome o);
@@ -298,6 +317,8 @@ void store_member_event(struct store *s, struct op_ctx *ctx,
 /* ---- store_tenant.c ---- */
 /* OUTCOME_OK, TENANT_NOT_FOUND or TENANT_DISABLED; -1 failed. */
 int store_tenant_check(struct store *s, uint64_t tenant);
+/* 1 when it has a webhook_url, 0, -1 failed. */
+int store_tenant_webhook(struct store *s, uint64_t tenant);
 void store_tenants_reset(struct store *s);
 
 /* ---- store_sweep.c ---- */
@@ -358,6 +379,16 @@ int store_fanout_note(struct store *s, uint64_t tenant, uint64_t notification,
     enum fanout_kind kind, uint64_t room, struct str list);
 /* At the start: are there any?  -1 failed. */
 int store_fanout_start(struct store *s);
+/* ---- store_webhook.c ---- */
+/* The newest message of the room goes to the outbox, if its tenant wants it.
+ * 0, -1 failed: then the whole batch is. */
+int store_outbox_message(struct store *s, struct op_ctx *ctx,
+    const struct room *r) __attribute__((warn_unused_result));
+/* The courier shall look: there is something to do for the tenant. */
+void store_webhook_event(struct store *s, struct op_ctx *ctx, uint64_t tenant);
+/* The message is deleted: so are its dead letters.  0, -1 as above. */
+int store_dead_of_message(struct store *s, uint64_t room, uint64_t seq)
+    __attribute__((warn_unused_result));
 
 /* ---- store_vfs.c ---- */
 /* The name of the VFS to open the database with; NULL = SQLite's own. */

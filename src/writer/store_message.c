@@ -155,6 +155,8 @@ store_send(struct store *s, const struct wire_record *rec, struct op_ctx *ctx)
 	r->last_seq++;
 	r->activity = (s->n + 1) * 1024 + s->index++;
 	store_room_dirty(s, r);
+	if (store_outbox_message(s, ctx, r) == -1)
+		return -1;
 	s->messages++;
 	ctx->changed = true;
 	ctx->reply.room = r->id;

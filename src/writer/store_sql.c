@@ -86,7 +86,7 @@ static const char *const sql_text[SQL_COUNT] = {
 	    " (SELECT seq FROM message WHERE room = ?1 AND seq < ?3"
 	    " ORDER BY seq LIMIT ?2)",
 	[SQL_SWEEP_DONE] = "DELETE FROM sweep WHERE room = ?1",
-	[SQL_TENANT] = "SELECT disabled FROM tenant"
+	[SQL_TENANT] = "SELECT disabled, webhook_url IS NOT NULL FROM tenant"
 		       " WHERE id = ?1 AND deleted_ms IS NULL",
 	[SQL_TENANT_BY_PUBLIC_ID] =
 	    "SELECT " STORE_TENANT_COLUMNS
@@ -236,6 +236,52 @@ static const char *const sql_text[SQL_COUNT] = {
 	[SQL_SWEEP_TENANT_USERS] =
 	    "DELETE FROM user WHERE tenant = ?1 AND user IN"
 	    " (SELECT user FROM user WHERE tenant = ?1 LIMIT ?2)",
+	[SQL_OUTBOX] = "SELECT room, seq, after_user FROM outbox"
+		       " WHERE id = ?1 AND tenant = ?2",
+	[SQL_OUTBOX_INSERT] =
+	    "INSERT INTO outbox (tenant, kind, room, seq, after_user)"
+	    " VALUES (?1, ?2, ?3, ?4, '')",
+	[SQL_OUTBOX_MOVE] = "UPDATE outbox SET after_user = ?2 WHERE id = ?1",
+	[SQL_OUTBOX_DELETE] = "DELETE FROM outbox WHERE id = ?1",
+	[SQL_DELIVERY_INSERT] =
+	    "INSERT INTO delivery (token, tenant, kind, room, seq, recipient,"
+	    " state, decided, attempts, next_ms)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, 0, ?8)",
+	[SQL_DELIVERY_DONE] =
+	    "DELETE FROM delivery WHERE id = ?1 AND tenant = ?2"
+	    " AND attempts = ?3 AND state = 0",
+	[SQL_DELIVERY_FAILED] =
+	    "UPDATE delivery SET attempts = attempts + 1, decided = 1,"
+	    " next_ms = ?4, last_ms = ?5, error = ?6, state = ?7"
+	    " WHERE id = ?1 AND tenant = ?2 AND attempts = ?3 AND state = 0",
+	[SQL_DELIVERY_WAIT] =
+	    "UPDATE delivery SET next_ms = ?4 WHERE id = ?1 AND tenant = ?2"
+	    " AND attempts = ?3 AND state = 0",
+	[SQL_DEAD_RETRY] =
+	    "UPDATE delivery SET state = 0, decided = 1, attempts = 0,"
+	    " next_ms = ?3 WHERE token = ?1 AND tenant = ?2 AND state = 1",
+	[SQL_DEAD_DROP] = "DELETE FROM delivery WHERE token = ?1"
+			  " AND tenant = ?2 AND state = 1",
+	[SQL_DEAD_OF_MESSAGE] =
+	    "DELETE FROM delivery INDEXED BY delivery_dead_room"
+	    " WHERE room = ?1 AND seq = ?2 AND state = 1 AND kind = 1",
+	[SQL_SWEEP_DEAD] =
+	    "DELETE FROM delivery WHERE id IN"
+	    " (SELECT id FROM delivery INDEXED BY delivery_dead_room"
+	    " WHERE room = ?1 AND seq < ?3 AND state = 1 AND kind = 1"
+	    " LIMIT ?2)",
+	[SQL_SWEEP_TENANT_OUTBOX] =
+	    "DELETE FROM outbox WHERE id IN"
+	    " (SELECT id FROM outbox INDEXED BY outbox_tenant"
+	    " WHERE tenant = ?1 LIMIT ?2)",
+	[SQL_SWEEP_TENANT_DUE] =
+	    "DELETE FROM delivery WHERE id IN"
+	    " (SELECT id FROM delivery INDEXED BY delivery_due"
+	    " WHERE tenant = ?1 AND state = 0 LIMIT ?2)",
+	[SQL_SWEEP_TENANT_DEAD] =
+	    "DELETE FROM delivery WHERE id IN"
+	    " (SELECT id FROM delivery INDEXED BY delivery_dead"
+	    " WHERE tenant = ?1 AND state = 1 LIMIT ?2)",
 };
 
 static void

@@ -80,7 +80,7 @@ sweep_chunk(struct store *s, enum store_sql id, uint64_t room, int64_t below)
 		return -1;
 	sql_bind_u64(st, 1, room);
 	(void)sqlite3_bind_int(st, 2, CHUNK_ROWS);
-	if (id == SQL_SWEEP_MESSAGES)
+	if (id == SQL_SWEEP_MESSAGES || id == SQL_SWEEP_DEAD)
 		(void)sqlite3_bind_int64(st, 3, below);
 	return sql_step(s, st) == 0 ? sqlite3_changes(s->db) : -1;
 }
@@ -136,7 +136,8 @@ sweep_done(struct store *s, uint64_t room)
 static const enum store_sql tenant_rows[] = { SQL_SWEEP_TENANT_KEYS,
 	SQL_SWEEP_TENANT_TOKENS, SQL_SWEEP_TENANT_INBOX,
 	SQL_SWEEP_TENANT_NOTIFICATIONS, SQL_SWEEP_TENANT_SUBSCRIPTIONS,
-	SQL_SWEEP_TENANT_USERS };
+	SQL_SWEEP_TENANT_USERS, SQL_SWEEP_TENANT_OUTBOX, SQL_SWEEP_TENANT_DUE,
+	SQL_SWEEP_TENANT_DEAD };
 
 /* A statement that names something by its id.  1 with the first column of
  * its row, 0 no row, -1. */
@@ -226,6 +227,8 @@ sweep_piece(struct store *s)
 		if (rc == 1)
 			rc = sweep_rows(s, SQL_SWEEP_MESSAGES, room, below,
 			    until);
+		if (rc == 1)
+			rc = sweep_rows(s, SQL_SWEEP_DEAD, room, below, until);
 		if (rc == 1)
 			rc = sweep_done(s, room);
 	} while (rc == 1 && clock_mono_ns() < until);

@@ -12,26 +12,47 @@
 
 #define PAGE_MAX 100
 
-int
-store_tenant_check(struct store *s, uint64_t tenant)
+/* 1 with what is remembered of it, 0 no such tenant, -1 failed. */
+static int
+tenant_entry(struct store *s, uint64_t tenant, struct tenant_entry **out)
 {
 	struct tenant_entry *e = &s->tenants[tenant % TENANT_CACHE_SLOTS];
 	sqlite3_stmt *st;
 	int rc;
 
-	if (tenant == 0)
-		return OUTCOME_TENANT_NOT_FOUND;
-	if (e->id != tenant) {
-		if ((st = sql_get(s, SQL_TENANT)) == NULL)
-			return -1;
-		sql_bind_u64(st, 1, tenant);
-		if ((rc = sql_step(s, st)) != 1)
-			return rc == 0 ? OUTCOME_TENANT_NOT_FOUND : -1;
-		e->id = tenant;
-		e->disabled = sqlite3_column_int(st, 0) != 0;
-		(void)sqlite3_reset(st);
-	}
+	*out = e;
+	if (tenant == 0 || e->id == tenant)
+		return tenant != 0;
+	if ((st = sql_get(s, SQL_TENANT)) == NULL)
+		return -1;
+	sql_bind_u64(st, 1, tenant);
+	if ((rc = sql_step(s, st)) != 1)
+		return rc;
+	e->id = tenant;
+	e->disabled = sqlite3_column_int(st, 0) != 0;
+	e->webhook = sqlite3_column_int(st, 1) != 0;
+	(void)sqlite3_reset(st);
+	return 1;
+}
+
+int
+store_tenant_check(struct store *s, uint64_t tenant)
+{
+	struct tenant_entry *e;
+	int rc = tenant_entry(s, tenant, &e);
+
+	if (rc != 1)
+		return rc == 0 ? OUTCOME_TENANT_NOT_FOUND : -1;
 	return e->disabled ? OUTCOME_TENANT_DISABLED : OUTCOME_OK;
+}
+
+int
+store_tenant_webhook(struct store *s, uint64_t tenant)
+{
+	struct tenant_entry *e;
+	int rc = tenant_entry(s, tenant, &e);
+
+	return rc == 1 ? e->webhook : rc;
 }
 
 void

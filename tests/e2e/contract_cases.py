@@ -54,6 +54,10 @@ class Operation:
             frozenset(["apiKey"]) not in self.security
 
     @property
+    def by_backend_only(self):
+        return self.security == [frozenset(["apiKey"])]
+
+    @property
     def in_room(self):
         return "{room_id}" in self.path or (
             self.body and "room_id" in self.example)

@@ -35,6 +35,7 @@ EXTRA_DIST += \
 	tests/e2e/faults.py \
 	tests/e2e/harness.py \
 	tests/e2e/load.py \
+	tests/e2e/hook.py \
 	tests/e2e/long.sh \
 	tests/e2e/many.py \
 	tests/e2e/metrics.py \
@@ -58,6 +59,7 @@ EXTRA_DIST += \
 	tests/e2e/test_contract_table.py \
 	tests/e2e/test_cors.py \
 	tests/e2e/test_courier.py \
+	tests/e2e/test_dead_letters.py \
 	tests/e2e/test_demo.py \
 	tests/e2e/test_disk.py \
 	tests/e2e/test_dm_race.py \
@@ -106,6 +108,7 @@ EXTRA_DIST += \
 	tests/e2e/test_tool.py \
 	tests/e2e/test_trim.py \
 	tests/e2e/test_user.py \
+	tests/e2e/test_webhooks.py \
 	tests/e2e/test_ws_answers.py \
 	tests/e2e/test_ws_changes.py \
 	tests/e2e/test_ws_live.py \

@@ -46,14 +46,15 @@ class World:
                             "notification_id"],
                     "file": "index.html", "module": "index.js",
                     "subscription_id": self.ann.post("/subscriptions", {
-                        "topic": "first"}).expect(201)["id"]}
+                        "topic": "first"}).expect(201)["id"],
+                    "dead_letter_id": "dlv_" + NONE}
         self.spare_key = added["api_key"]
 
     def caller(self, op):
         """Who may do it."""
         if op.open:
             return Rest(self.server)
-        if op.body and "user_id" in op.example:
+        if op.by_backend_only or op.body and "user_id" in op.example:
             return self.tenant.backend()
         return self.admin if op.admin else self.ann
 

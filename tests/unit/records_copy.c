@@ -6,6 +6,7 @@
 #include "common/buf.h"
 #include "common/config.h"
 #include "common/records.h"
+#include "common/records_courier.h"
 #include "common/records_notify.h"
 #include "common/records_token.h"
 
@@ -39,6 +40,8 @@ COPY(op_key_used)
 COPY(op_tenant_update)
 COPY(op_ws_token_issue)
 COPY(op_ws_token_redeem)
+COPY(op_delivery_result)
+COPY(op_webhook_drop)
 COPY(reply)
 
 static int
@@ -194,6 +197,73 @@ copy_op_admin(struct buf *b, const struct wire_record *w)
 }
 
 static int
+copy_event_webhook(struct buf *b, const struct wire_record *w)
+{
+	struct rec_event_tenant r;
+
+	if (rec_event_webhook_get(w, &r) == -1)
+		return -1;
+	return rec_event_webhook_put(b, &r) == 0 ? 0 : -2;
+}
+
+static int
+copy_absence(struct buf *b, const struct wire_record *w)
+{
+	static struct str list[ABSENCE_USERS_MAX];
+	struct rec_absence r;
+	size_t at = 0, n = 0;
+
+	if (rec_absence_get(w, &r) == -1)
+		return -1;
+	while (rec_absence_next(&r, &at, &list[n]))
+		n++;
+	r.list = list;
+	return n == r.nusers && rec_absence_put(b, &r) == 0 ? 0 : -2;
+}
+
+static int
+copy_absence_ok(struct buf *b, const struct wire_record *w)
+{
+	static uint32_t list[ABSENCE_USERS_MAX];
+	struct rec_absence_ok r;
+
+	if (rec_absence_ok_get(w, &r) == -1)
+		return -1;
+	for (uint32_t i = 0; i < r.n; i++)
+		list[i] = rec_absence_state(&r, i);
+	r.list = list;
+	return rec_absence_ok_put(b, &r) == 0 ? 0 : -2;
+}
+
+static int
+copy_op_outbox_step(struct buf *b, const struct wire_record *w)
+{
+	static struct str list[ABSENCE_USERS_MAX];
+	static uint32_t wait_ms[ABSENCE_USERS_MAX];
+	struct rec_op_outbox_step r;
+	size_t at = 0, n = 0;
+
+	if (rec_op_outbox_step_get(w, &r) == -1)
+		return -1;
+	while (rec_op_outbox_step_next(&r, &at, &list[n], &wait_ms[n]))
+		n++;
+	r.list = list;
+	r.wait_ms = wait_ms;
+	return n == r.nusers && rec_op_outbox_step_put(b, &r) == 0 ? 0 : -2;
+}
+
+static int
+copy_op_dead_letter(struct buf *b, const struct wire_record *w)
+{
+	enum record_type type = (enum record_type)w->type;
+	struct rec_op_dead_letter r;
+
+	if (rec_op_dead_letter_get(w, &r) == -1)
+		return -1;
+	return rec_op_dead_letter_put(b, type, &r) == 0 ? 0 : -2;
+}
+
+static int
 copy_event_room(struct buf *b, const struct wire_record *w)
 {
 	enum record_type type = (enum record_type)w->type;
@@ -315,6 +385,14 @@ static int (*const copies[256])(struct buf *, const struct wire_record *) = {
 	[REC_OP_SUBSCRIBE] = copy_op_of_user,
 	[REC_OP_UNSUBSCRIBE] = copy_op_of_user,
 	[REC_OP_USER_SEEN] = copy_op_of_user,
+	[REC_ABSENCE] = copy_absence,
+	[REC_ABSENCE_OK] = copy_absence_ok,
+	[REC_EVENT_WEBHOOK] = copy_event_webhook,
+	[REC_OP_OUTBOX_STEP] = copy_op_outbox_step,
+	[REC_OP_DELIVERY_RESULT] = copy_op_delivery_result,
+	[REC_OP_WEBHOOK_DROP] = copy_op_webhook_drop,
+	[REC_OP_DEAD_LETTER_RETRY] = copy_op_dead_letter,
+	[REC_OP_DEAD_LETTER_DROP] = copy_op_dead_letter,
 	[REC_REPLY] = copy_reply,
 	[REC_STATUS] = copy_empty,
 };

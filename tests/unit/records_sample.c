@@ -189,6 +189,34 @@ const struct rec_op_of_user sample_note_ack = { .h = { 1001, 1000, 1002, 1003 },
 const struct rec_op_of_user sample_seen = { .h = { 1001, 1000, 1002, 1003 },
 	.user = { "alice", 5 },
 	.subject = { "", 0 } };
+static const uint32_t sample_waits[3] = { 0, 5000, ABSENCE_ONLINE };
+const struct rec_absence sample_absence = { .serial = 60,
+	.tenant = 61,
+	.nusers = 3,
+	.list = sample_users };
+const struct rec_absence_ok sample_absence_ok = { .serial = 62,
+	.n = 3,
+	.list = sample_waits };
+const struct rec_op_outbox_step sample_step = { .h = { 1001, 1000, 1002, 1003 },
+	.outbox = 63,
+	.after = { "aa", 2 },
+	.next = { "c", 1 },
+	.nusers = 3,
+	.list = sample_users,
+	.wait_ms = sample_waits };
+const struct rec_op_delivery_result sample_result = { .h = { 1001, 1000, 1002,
+							  1003 },
+	.delivery = 64,
+	.attempts = 3,
+	.result = DELIVERY_DEAD,
+	.next_ms = 65,
+	.tried_ms = 66,
+	.error = { "HTTP status 500", 15 } };
+const struct rec_op_webhook_drop sample_webhook_drop = { .h = { 1001, 1000,
+							     1002, 1003 } };
+const struct rec_op_dead_letter sample_dead_letter = { .h = { 1001, 1000, 1002,
+							   1003 },
+	.id = { SAMPLE_TOKEN, 22 } };
 const struct rec_reply sample_reply = { .op = 34,
 	.outcome = OUTCOME_NOT_MEMBER,
 	.room = 35,
@@ -322,6 +350,16 @@ records_sample(struct buf *b)
 	n += rec_op_of_user_put(b, REC_OP_SUBSCRIBE, &sample_subscribe) == 0;
 	n += rec_op_of_user_put(b, REC_OP_UNSUBSCRIBE, &sample_note_ack) == 0;
 	n += rec_op_of_user_put(b, REC_OP_USER_SEEN, &sample_seen) == 0;
+	n += rec_event_webhook_put(b, &sample_tenant) == 0;
+	n += rec_absence_put(b, &sample_absence) == 0;
+	n += rec_absence_ok_put(b, &sample_absence_ok) == 0;
+	n += rec_op_outbox_step_put(b, &sample_step) == 0;
+	n += rec_op_delivery_result_put(b, &sample_result) == 0;
+	n += rec_op_webhook_drop_put(b, &sample_webhook_drop) == 0;
+	n += rec_op_dead_letter_put(b, REC_OP_DEAD_LETTER_RETRY,
+		 &sample_dead_letter) == 0;
+	n += rec_op_dead_letter_put(b, REC_OP_DEAD_LETTER_DROP,
+		 &sample_dead_letter) == 0;
 	n += rec_reply_put(b, &sample_reply) == 0;
 	n += rec_empty_put(b, REC_STATUS) == 0;
 	return n;

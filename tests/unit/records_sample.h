@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "common/records.h"
+#include "common/records_courier.h"
 #include "common/records_notify.h"
 #include "common/records_token.h"
 
@@ -50,6 +51,12 @@ extern const struct rec_op_notify sample_notify;
 extern const struct rec_op_of_user sample_subscribe;
 extern const struct rec_op_of_user sample_note_ack;
 extern const struct rec_op_of_user sample_seen;
+extern const struct rec_absence sample_absence;
+extern const struct rec_absence_ok sample_absence_ok;
+extern const struct rec_op_outbox_step sample_step;
+extern const struct rec_op_delivery_result sample_result;
+extern const struct rec_op_webhook_drop sample_webhook_drop;
+extern const struct rec_op_dead_letter sample_dead_letter;
 extern const struct rec_reply sample_reply;
 
 /* Adds one of each to b; returns how many. */

@@ -197,6 +197,8 @@ test_identities(void **state)
 			assert_true(secured_by(s, "masterKey", NULL));
 		else if (r->identity == ROUTE_TENANT)
 			assert_true(backend && user);
+		else if (r->identity == ROUTE_BACKEND)
+			assert_true(backend && !user);
 		else if (r->identity == ROUTE_USER)
 			assert_true(user && !backend);
 		else if (r->identity == ROUTE_OPEN &&

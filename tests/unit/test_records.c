@@ -15,7 +15,7 @@
 #include "records_copy.h"
 #include "records_sample.h"
 
-#define KINDS 57
+#define KINDS 65
 
 static struct buf buf;
 
@@ -452,6 +452,59 @@ test_room_change_op_fields(void **state)
 }
 
 static void
+test_courier_fields(void **state)
+{
+	struct wire_record w;
+	struct str user;
+	uint32_t wait_ms, n = 0;
+	size_t at = 0;
+
+	(void)state;
+	{
+		const struct rec_op_outbox_step *want = &sample_step;
+		struct rec_op_outbox_step r;
+
+		assert_int_equal(rec_op_outbox_step_put(&buf, want), 0);
+		w = only();
+		assert_int_equal(rec_op_outbox_step_get(&w, &r), 0);
+		assert_head(&r.h);
+		SAME(outbox), SAME_STR(after), SAME_STR(next), SAME(nusers);
+		while (rec_op_outbox_step_next(&r, &at, &user, &wait_ms)) {
+			assert_int_equal(wait_ms, want->wait_ms[n]);
+			assert_int_equal(user.len, want->list[n].len);
+			assert_memory_equal(user.p, want->list[n++].p,
+			    user.len);
+		}
+		assert_int_equal(n, 3);
+		buf_clear(&buf);
+	}
+	{
+		const struct rec_op_delivery_result *want = &sample_result;
+		struct rec_op_delivery_result r;
+
+		assert_int_equal(rec_op_delivery_result_put(&buf, want), 0);
+		w = only();
+		assert_int_equal(rec_op_delivery_result_get(&w, &r), 0);
+		assert_head(&r.h);
+		SAME(delivery), SAME(attempts), SAME(result), SAME(next_ms);
+		SAME(tried_ms), SAME_STR(error);
+		buf_clear(&buf);
+	}
+	{
+		const struct rec_absence_ok *want = &sample_absence_ok;
+		struct rec_absence_ok r;
+
+		assert_int_equal(rec_absence_ok_put(&buf, want), 0);
+		w = only();
+		assert_int_equal(rec_absence_ok_get(&w, &r), 0);
+		SAME(serial), SAME(n);
+		for (uint32_t i = 0; i < 3; i++)
+			assert_int_equal(rec_absence_state(&r, i),
+			    want->list[i]);
+	}
+}
+
+static void
 test_admin_op_fields(void **state)
 {
 	struct wire_record w;
@@ -687,6 +740,7 @@ main(void)
 		TEST(test_change_op_fields),
 		TEST(test_room_change_op_fields),
 		TEST(test_admin_op_fields),
+		TEST(test_courier_fields),
 		TEST(test_each_copies),
 		TEST(test_each_must_be_whole),
 		TEST(test_each_survives_any_bit),

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: MIT
+"""Messages that find a member with no open connection go to the tenant's
+webhook: who gets one, what it looks like and how it is signed."""
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+from chat import Chat
+from client import TIME, Tenant, operator
+from harness import until
+from hook import ENV, Hook, verify
+
+
+@pytest.fixture(scope="module")
+def hooked(request):
+    """A server that may send to this machine; shared by the module."""
+    from conftest import finish
+    from harness import Server
+    server = Server(workers=2, env=ENV)
+    try:
+        server.start()
+        yield server
+    finally:
+        finish(server, request.session.testsfailed > 0 and
+               not server.running(), "hooked")
+
+
+@pytest.fixture
+def hook():
+    h = Hook()
+    yield h
+    h.close()
+
+
+@pytest.fixture
+def hooked_tenant(hooked, hook):
+    tenant = Tenant(hooked)
+    hook.serve(tenant)
+    return tenant
+
+
+def settled(tenant):
+    """Nothing waits to be sent any more."""
+    def empty():
+        db = __import__("sqlite3").connect(
+            os.path.join(tenant.server.dir, "chatapi.db"))
+        try:
+            return db.execute(
+                "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*)"
+                " FROM delivery WHERE state = 0)").fetchone()[0] == 0
+        finally:
+            db.close()
+    until(empty, "everything was sent")
+
+
+def test_form_and_signatures(hooked_tenant, hook):
+    ann = hooked_tenant.user("ann")
+    room = ann.make_room(["bob"], metadata={"topic": "é", "n": [1, 2]})
+    sent = ann.say(room["room_id"], "Hello, \"Bob\"\u0000…",
+                   meta={"a": None})
+    until(lambda: hook.calls, "a webhook came")
+    settled(hooked_tenant)
+    (call,) = hook.calls
+    assert call.path == "/hook?x=1"
+    assert call.headers["content-type"] == "application/json"
+    assert call.headers["user-agent"].startswith("chatapi/")
+    assert call.id.startswith("dlv_")
+    assert "expect" not in call.headers
+    verify(hook.secret, call.headers, call.raw)
+    assert call.json == {
+        "event": "message.new", "tenant_id": hooked_tenant.id,
+        "room_id": room["room_id"], "recipient_id": "bob",
+        "room_metadata": {"topic": "é", "n": [1, 2]}, "message": sent}
+    assert TIME.match(call.json["message"]["created_at"])
+
+
+def test_dm_without_metadata(hooked_tenant, hook):
+    ann = hooked_tenant.user("ann")
+    room = ann.make_room(["ann", "bob"], "dm")
+    ann.say(room["room_id"], "hi")
+    until(lambda: hook.calls, "a webhook came")
+    settled(hooked_tenant)
+    assert [c.recipient for c in hook.calls] == ["bob"]
+    assert "room_metadata" not in hook.calls[0].json
+
+
+@pytest.mark.parametrize("secret", [
+    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "no base64 at all: äöü and more", "whsec_not base64!"])
+def test_secrets(hooked, hook, secret):
+    tenant = Tenant(hooked)
+    hook.serve(tenant, secret)
+    room = tenant.user("ann").make_room(["bob"])
+    tenant.user("ann").say(room["room_id"], "x")
+    until(lambda: hook.calls, "a webhook came")
+    call = hook.calls[0]
+    if secret == "whsec_not base64!":
+        # Then it is not "whsec_" + base64, and used as it is.
+        import base64
+        import hashlib
+        import hmac
+        signed = (f"{call.id}.{call.headers['webhook-timestamp']}."
+                  ).encode() + call.raw
+        assert call.headers["webhook-signature"] == "v1," + \
+            base64.b64encode(hmac.digest(secret.encode(), signed,
+                                         hashlib.sha256)).decode()
+    else:
+        verify(secret, call.headers, call.raw)
+
+
+NODE = """
+const { Webhook } = require(process.argv[1]);
+let text = '';
+process.stdin.on('data', (d) => text += d).on('end', () => {
+  const { secret, headers, raw } = JSON.parse(text);
+  const out = new Webhook(secret).verify(raw, headers);
+  process.stdout.write(out.event);
+});
+"""
+
+
+def test_the_library_of_standard_webhooks(hooked_tenant, hook):
+    """The specification's own library, where it is installed."""
+    path = os.environ.get("STANDARDWEBHOOKS", "standardwebhooks")
+    node = shutil.which("node")
+    if node is None or subprocess.run(
+            [node, "-e", "require(process.argv[1])", path],
+            capture_output=True).returncode != 0:
+        pytest.skip("node or its library standardwebhooks is not there")
+    ann = hooked_tenant.user("ann")
+    ann.say(ann.make_room(["bob"])["room_id"], "für den Boten")
+    until(lambda: hook.calls, "a webhook came")
+    call = hook.calls[0]
+    out = subprocess.run(
+        [node, "-e", NODE, path], input=json.dumps({
+            "secret": hook.secret, "headers": call.headers,
+            "raw": call.raw.decode()}),
+        capture_output=True, text=True, check=True)
+    assert out.stdout == "message.new"
+
+
+async def test_only_who_is_absent(hooked_tenant, hook):
+    """Not the sender, not who is connected, on whichever worker."""
+    ann = hooked_tenant.user("ann", slot=0)
+    room = ann.make_room(["bob", "carol", "dave", "erin"])["room_id"]
+    for user, slot in (("bob", 0), ("carol", 1)):
+        await Chat.connect(hooked_tenant, user, slot=slot)
+    sent = await asyncio.to_thread(ann.say, room, "who is there?")
+    await asyncio.to_thread(settled, hooked_tenant)
+    assert sorted(c.recipient for c in hook.calls) == ["dave", "erin"]
+    assert {c.json["message"]["message_id"] for c in hook.calls} == \
+        {sent["message_id"]}
+    assert len({c.id for c in hook.calls}) == 2
+
+
+async def test_channels_send_none(hooked_tenant, hook):
+    ann = hooked_tenant.user("ann")
+    channel = ann.make_room(["bob"], "channel")["room_id"]
+    ann.say(channel, "to all who look")
+    group = ann.make_room(["bob"])["room_id"]
+    ann.say(group, "to bob")
+    await asyncio.to_thread(settled, hooked_tenant)
+    assert [c.json["room_id"] for c in hook.calls] == [group]
+
+
+async def test_grace(start_server, hook):
+    """Who has just lost his connection is given the grace to come back; it
+    is decided at its end."""
+    server = start_server(workers=2, env={**ENV, "PRESENCE_GRACE": "2s"})
+    tenant = Tenant(server)
+    hook.serve(tenant)
+    ann = tenant.user("ann")
+    room = ann.make_room(["bob", "carol", "dave"])["room_id"]
+    chats = [await Chat.connect(tenant, user) for user in ("bob", "carol")]
+    for chat in chats:
+        await chat.close()
+    before = asyncio.get_running_loop().time()
+    await asyncio.to_thread(ann.say, room, "quick")
+    await asyncio.to_thread(until, lambda: hook.of("dave"), "dave's came")
+    assert not hook.of("bob") and not hook.of("carol")
+    await Chat.connect(tenant, "carol", slot=1)
+    await asyncio.to_thread(until, lambda: hook.of("bob"), "bob's came")
+    assert asyncio.get_running_loop().time() - before > 1.5
+    await asyncio.to_thread(settled, tenant)
+    assert sorted(c.recipient for c in hook.calls) == ["bob", "dave"]
+
+
+def test_as_it_now_stands(hooked, hook):
+    """What was edited comes edited, what was deleted not at all."""
+    tenant = Tenant(hooked)
+    hook.serve(tenant)
+    open_ = []
+    hook.answer = lambda call: 200 if open_ else (
+        503, {"Retry-After": "1"}, b"")
+    ann = tenant.user("ann")
+    room = ann.make_room(["bob"])["room_id"]
+    first, second = ann.say(room, "frist"), ann.say(room, "secret")
+    until(lambda: len(hook.calls) >= 1, "tries were made")
+    base = f"/rooms/{room}/messages/"
+    ann.call("PUT", base + first["message_id"],
+             {"content": "first"}).expect(200)
+    ann.delete(base + second["message_id"]).expect(204)
+    before = len(hook.calls)
+    open_.append(1)
+    settled(tenant)
+    late = [c for c in hook.calls[before:]
+            if c.json["message"]["message_id"] == first["message_id"]]
+    assert late[-1].json["message"]["content"] == "first"
+    assert "edited_at" in late[-1].json["message"]
+    assert not tenant.backend().get("/admin/dead-letters").expect(200)[
+        "failed_messages"]
+
+
+def test_disabled_tenant_waits(hooked, hook):
+    tenant = Tenant(hooked)
+    hook.serve(tenant)
+    hook.answer = lambda call: 503
+    ann = tenant.user("ann")
+    ann.say(ann.make_room(["bob"])["room_id"], "x")
+    until(lambda: hook.calls, "a try")
+    path = f"/admin/tenants/{tenant.id}"
+    operator(hooked).call("PATCH", path, {"disabled": True}).expect(200)
+    hook.answer = lambda call: 200
+    operator(hooked).call("PATCH", path, {"disabled": False}).expect(200)
+    settled(tenant)
+    assert len({c.id for c in hook.calls}) == 1
+
+
+def test_removed_url_takes_what_waits(hooked, hook):
+    tenant = Tenant(hooked)
+    hook.serve(tenant)
+    hook.answer = lambda call: (503, {"Retry-After": "600"}, b"")
+    ann = tenant.user("ann")
+    ann.say(ann.make_room(["bob"])["room_id"], "x")
+    until(lambda: hook.calls, "a try")
+    operator(hooked).call("PATCH", f"/admin/tenants/{tenant.id}",
+                          {"webhook_url": None}).expect(200)
+    settled(tenant)
+    assert len(hook.calls) == 1
+
+
+def test_large_group_is_gone_through_in_pages(hooked, hook):
+    tenant = Tenant(hooked)
+    hook.serve(tenant)
+    ann = tenant.user("ann")
+    users = [f"user {i}" for i in range(1300)]
+    room = ann.make_room(users[:900])["room_id"]
+    ann.post(f"/rooms/{room}/members",
+             {"user_ids": users[900:]}).expect(200)
+    ann.say(room, "to all")
+    settled(tenant)
+    assert sorted(c.recipient for c in hook.calls) == sorted(users)
+    assert len({c.id for c in hook.calls}) == 1300
