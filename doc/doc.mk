@@ -3,9 +3,10 @@
 # serves them.
 doc_documents = doc/openapi.json doc/asyncapi.json
 doc_pages = doc/api.md doc/architecture.md doc/benchmarks.md \
-	doc/console.md doc/getting-started.md doc/guide-moving.md \
-	doc/guide-tenants.md doc/guide-tokens.md doc/guide-webhooks.md \
-	doc/index.md doc/metrics.md doc/operations.md doc/websocket.md
+	doc/clients.md doc/console.md doc/getting-started.md \
+	doc/guide-moving.md doc/guide-tenants.md doc/guide-tokens.md \
+	doc/guide-webhooks.md doc/index.md doc/metrics.md doc/operations.md \
+	doc/websocket.md
 dist_doc_DATA = README $(doc_pages) $(doc_documents) contrib/chatapi.conf
 
 doc_generated = src/worker/docs.gen.c

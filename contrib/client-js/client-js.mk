@@ -23,12 +23,15 @@ EXTRA_DIST += $(client_js_modules) \
 	contrib/client-js/index.d.ts \
 	contrib/client-js/package-lock.json \
 	contrib/client-js/package.json \
+	contrib/client-js/test/browser.test.js \
 	contrib/client-js/test/fake.js \
 	contrib/client-js/test/life.test.js \
 	contrib/client-js/test/live.test.js \
+	contrib/client-js/test/package.test.js \
 	contrib/client-js/test/proxy.js \
 	contrib/client-js/test/pure.test.js \
 	contrib/client-js/test/reporter.js \
 	contrib/client-js/test/server.js \
 	contrib/client-js/test/storm.test.js \
-	contrib/client-js/test/talk.test.js
+	contrib/client-js/test/talk.test.js \
+	contrib/client-js/test/usage.ts

@@ -199,6 +199,7 @@ export interface ChatOptions extends RestOptions {
   connectTimeout?: number;
   pongTimeout?: number;
   persistInterval?: number;
+  events?: EventTarget | null;
   random?: () => number;
   uuid?: () => string;
 }
@@ -258,7 +259,7 @@ export class ChatRest {
   notifications(query?: Page): Promise<{
     notifications: Notification[]; next_cursor: string | null;
   }>;
-  ackNotification(id: string): Promise<any>;
+  ackNotification(id: string): Promise<{ notification_id: string }>;
   subscriptions(query?: Page): Promise<{
     subscriptions: Subscription[]; next_cursor: string | null;
   }>;

@@ -13,7 +13,7 @@ export default async function* reporter(events) {
     yield `${JSON.stringify({
       name: data.name,
       ok: type === 'test:pass',
-      skipped: data.skip !== undefined,
+      skipped: data.skip ?? false,
       error: error && String(cause?.stack ?? cause),
     })}\n`;
   }
