@@ -74,7 +74,9 @@ EXTRA_DIST += \
 	tests/e2e/test_long.py \
 	tests/e2e/test_lost.py \
 	tests/e2e/test_metrics.py \
+	tests/e2e/notices.py \
 	tests/e2e/test_notifications.py \
+	tests/e2e/test_notify_crowd.py \
 	tests/e2e/test_power_cut.py \
 	tests/e2e/test_presence.py \
 	tests/e2e/test_presence_churn.py \
@@ -103,6 +105,7 @@ EXTRA_DIST += \
 	tests/e2e/test_start.py \
 	tests/e2e/systemd.py \
 	tests/e2e/test_systemd.py \
+	tests/e2e/test_subscriptions.py \
 	tests/e2e/test_tenants.py \
 	tests/e2e/test_tls.py \
 	tests/e2e/test_tool.py \

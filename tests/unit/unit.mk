@@ -16,10 +16,12 @@ include tests/unit/unit_reload.mk
 include tests/unit/unit_ten.mk
 include tests/unit/unit_tls.mk
 include tests/unit/unit_tok.mk
+include tests/unit/unit_notify.mk
 unit_tests = $(unit_a_programs) $(unit_b_programs) $(unit_build_programs) $(unit_c_programs) \
 	$(unit_d_programs) $(unit_e_programs) $(unit_f_programs) $(unit_g_programs) \
 	$(unit_docs_programs) $(unit_reload_programs) \
-	$(unit_ten_programs) $(unit_tls_programs) $(unit_tok_programs)
+	$(unit_ten_programs) $(unit_tls_programs) $(unit_tok_programs) \
+	$(unit_notify_programs)
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
