@@ -12,6 +12,7 @@ import { Members } from "./chat_members.js";
 const WORDS = { idle: "Connecting", connecting: "Connecting",
     syncing: "Catching up", online: "Live", waiting: "Trying again",
     offline: "Offline", stopped: "Stopped", closed: "Closed" };
+const TITLE = document.title;
 const encoder = new TextEncoder();
 
 class Chat {
@@ -30,10 +31,9 @@ class Chat {
 		this.members = new Members(this.store, () =>
 		    this.toggleMembers(false));
 		this.build();
-		for (const event of ["focus", "visibilitychange"])
-			(event === "focus" ? window : document)
-			    .addEventListener(event, this.onSeen = () =>
-				this.seen());
+		this.onSeen = () => this.seen();
+		window.addEventListener("focus", this.onSeen);
+		document.addEventListener("visibilitychange", this.onSeen);
 	}
 
 	build()
@@ -93,6 +93,8 @@ class Chat {
 	stop()
 	{
 		window.removeEventListener("focus", this.onSeen);
+		document.removeEventListener("visibilitychange", this.onSeen);
+		document.title = TITLE;
 		this.store.stop();
 		fill(document.getElementById("link"));
 	}
@@ -291,8 +293,10 @@ class Chat {
 
 			this.due = null;
 			this.waits = false;
-			if (due.has("rooms") || due.has("timeline"))
+			if (due.has("rooms") || due.has("timeline")) {
 				this.list.draw();
+				this.paintTitle();
+			}
 			if (this.room && due.has("rooms"))
 				this.head();
 			if (this.room && due.has("timeline")) {
@@ -312,6 +316,15 @@ class Chat {
 		toast(missed ? `Back. ${missed} missed ` +
 		    `message${missed === 1 ? "" : "s"} caught up.` :
 		    "Back. Nothing was missed.", "good");
+	}
+
+	paintTitle()
+	{
+		let unread = 0;
+
+		for (const room of this.store.rooms.values())
+			unread += room.unread;
+		document.title = unread ? `(${unread}) ${TITLE}` : TITLE;
 	}
 
 	paintTyping()

@@ -180,6 +180,7 @@ export class Timeline {
 
 		return h("article", { class: `message ${state}` +
 		    (joined ? " joined" : ""), "data-seq": m.seq || null,
+		    tabindex: "-1", // a tap shows the tools
 		    "aria-label": `${m.sender_id}, ` +
 			timeOf(m.created_at) },
 		joined ? h("time", { class: "side-time", title:

@@ -5,11 +5,12 @@ import { add, field, fill, fullTime, h, toast } from "./dom.js";
 import { call } from "./session.js";
 
 export class DeadLetters {
-	constructor()
+	// key: one of the tenant's, if the page knows it.
+	constructor(key)
 	{
 		this.key = field("API key of this tenant", h("input",
 		    { type: "password", class: "mono", autocomplete: "off",
-		    placeholder: "sk_…" }),
+		    placeholder: "sk_…", value: key || "" }),
 		"Dead letters are read with the tenant’s own key.");
 		this.error = h("p", { class: "form-error", role: "alert" });
 		this.list = h("div", { class: "letters" });
@@ -76,7 +77,10 @@ export class DeadLetters {
 			h("span", { class: "letter-error" },
 			    letter.error || "no reason given"),
 			h("span", { class: "muted" },
-			    `${letter.attempts} tries, the last ` +
+			    (letter.recipient_id ?
+				`For ${letter.recipient_id} · ` : "") +
+			    (letter.attempts === 1 ? "1 try, " :
+				`${letter.attempts} tries, the last `) +
 			    (letter.last_attempt_at ?
 				fullTime(letter.last_attempt_at) :
 				"unknown"))),

@@ -22,7 +22,7 @@ function ceiling(v)
 {
 	const p = 10 ** Math.floor(Math.log10(Math.max(v, 1e-6)));
 
-	return [1, 2, 5, 10].map((k) => k * p).find((x) => x >= v) || 1;
+	return [1, 1.5, 2, 3, 5, 7.5, 10].map((k) => k * p).find((x) => x >= v) || 1;
 }
 
 const short = (v) => v >= 1e6 ? (v / 1e6).toFixed(1) + "M" :

@@ -10,6 +10,9 @@ import { TenantView } from "./operator_tenant.js";
 export const admin = (method, path, body) => call(method, path,
     { body, headers: { "X-Master-Key": master() } });
 
+// Keys that were made in this page, by tenant, to be used in it.
+export const made = new Map();
+
 // A key is shown this once.
 export function showKey(title, key, more)
 {
@@ -215,15 +218,16 @@ class Operator {
 				name.error("Give it a name.");
 				throw new Error("");
 			}
-			const made = await admin("POST", "/admin/tenants",
+			const { tenant_id: id, api_key: key } = await admin(
+			    "POST", "/admin/tenants",
 			    { name: name.input.value.trim() });
-			const t = await admin("GET",
-			    `/admin/tenants/${made.tenant_id}`);
+			const t = await admin("GET", `/admin/tenants/${id}`);
 
+			made.set(id, key);
 			this.tenants.push(t);
 			this.select(t);
 			setTimeout(() => showKey(`Key of ${t.name}`,
-			    made.api_key, h("p", { class: "hint" },
+			    key, h("p", { class: "hint" },
 			    "Sign in with it under Chat, as any user id.")));
 			toast("Tenant made.", "good");
 		});

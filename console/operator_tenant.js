@@ -2,7 +2,7 @@
 // One tenant: settings, keys, dead letters, and its end.
 import { copyButton, dialog, field, fill, h, iconButton, fullTime, toast }
     from "./dom.js";
-import { admin, showKey } from "./operator.js";
+import { admin, made, showKey } from "./operator.js";
 import { DeadLetters } from "./dead_letters.js";
 
 // Members of PATCH: how a field is read; undefined leaves it as it is.
@@ -62,7 +62,7 @@ export class TenantView {
 			    "disabled")),
 		    h("div", { class: "tenant-body" },
 			this.settings(), this.keysCard(),
-			new DeadLetters(t).el, this.end()));
+			new DeadLetters(made.get(t.tenant_id)).el, this.end()));
 	}
 
 	// ---- settings ----
@@ -194,11 +194,13 @@ export class TenantView {
 	async addKey()
 	{
 		try {
-			const made = await admin("POST",
-			    `/admin/tenants/${this.tenant.tenant_id}/keys`);
+			const { tenant_id: id } = this.tenant;
+			const { api_key: key } = await admin("POST",
+			    `/admin/tenants/${id}/keys`);
 
+			made.set(id, key);
 			this.loadKeys();
-			showKey("New key", made.api_key);
+			showKey("New key", key);
 		} catch (e) {
 			toast(e.message, "bad");
 		}

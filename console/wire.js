@@ -155,6 +155,8 @@ class Wire {
 	{
 		this.rows = new Map();
 		this.paused = false;
+		this.shown = false;
+		this.fresh = [];
 		this.missedWhilePaused = 0;
 		this.find = h("input", { type: "search", placeholder:
 		    "Filter: message, ack, /rooms, 404 …", "aria-label":
@@ -227,27 +229,45 @@ class Wire {
 			this.paintPause();
 			return;
 		}
+		// What is not looked at is drawn when it is.
+		if (!this.shown)
+			return;
 		if (what === "clear")
 			this.redraw();
 		else if (what === "drop") {
 			this.rows.get(e.n)?.el.remove();
 			this.rows.delete(e.n);
 		} else if (this.wanted(e))
-			this.append(e);
-		this.paintCount();
+			this.later(e);
 	}
 
-	append(e)
+	// Many at a time, so that a flood does not stop the page.
+	later(e)
 	{
-		const l = this.list, row = new Row(e);
+		if (this.fresh.push(e) === 1)
+			setTimeout(() => this.append(this.fresh.splice(0)),
+			    30);
+	}
+
+	append(fresh)
+	{
+		const l = this.list;
 		const end = l.scrollHeight - l.scrollTop - l.clientHeight < 60;
+		const oldest = entries[0]?.n ?? 0;
 
 		if (this.rows.size === 0)
 			l.replaceChildren();
-		this.rows.set(e.n, row);
-		l.append(row.el);
+		for (const e of fresh) {
+			if (e.n < oldest || this.rows.has(e.n))
+				continue;
+			const row = new Row(e);
+
+			this.rows.set(e.n, row);
+			l.append(row.el);
+		}
 		if (end)
 			l.scrollTop = l.scrollHeight;
+		this.paintCount();
 	}
 
 	redraw()
@@ -314,9 +334,11 @@ export function startWire(box)
 	const wire = new Wire(box);
 
 	return { visible(on) {
+		wire.shown = on;
 		if (!on)
 			return;
-		wire.list.scrollTop = wire.list.scrollHeight;
+		if (!wire.paused)
+			wire.redraw();
 		wire.playground.start();
 	} };
 }

@@ -21,7 +21,9 @@ src/worker/docs.gen.c: $(doc_documents) doc/embed.sh
 
 # The pages as one static site: `make doc`, in doc/html.
 docimgdir = $(docdir)/img
-dist_docimg_DATA = doc/img/message.svg doc/img/plot-cpu.svg \
+dist_docimg_DATA = doc/img/console-chat.png doc/img/console-operator.png \
+	doc/img/console-wire.png \
+	doc/img/message.svg doc/img/plot-cpu.svg \
 	doc/img/plot-fanout.svg doc/img/plot-messages.svg \
 	doc/img/plot-recovery.svg doc/img/processes.svg
 EXTRA_DIST += doc/figures.json doc/mkdocs.yml doc/plot.py doc/reference.py \

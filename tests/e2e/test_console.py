@@ -175,7 +175,7 @@ def test_scrolling_back(server, pages):
 
     def place():
         return page.js(
-            "return document.querySelector(\"[data-seq='71']\")"
+            "return document.querySelector(\"[data-seq='80']\")"
             ".getBoundingClientRect().top")
 
     page.js("document.querySelector('.messages').scrollTop = 150")
