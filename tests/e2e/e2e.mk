@@ -55,6 +55,7 @@ EXTRA_DIST += \
 	tests/e2e/test_clock.py \
 	tests/e2e/test_console.py \
 	tests/e2e/test_console_files.py \
+	tests/e2e/test_compat.py \
 	tests/e2e/test_contract_files.py \
 	tests/e2e/test_contract_table.py \
 	tests/e2e/test_cors.py \
