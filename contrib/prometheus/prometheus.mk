@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: MIT
-EXTRA_DIST += contrib/prometheus/alerts.yml contrib/prometheus/prometheus.yml
