@@ -37,7 +37,7 @@ dist_console_DATA = $(console_files)
 consoleclientdir = $(consoledir)/client
 consoleclient_DATA = $(console_client_files)
 
-noinst_DATA = share/console/.stamp
+noinst_DATA += share/console/.stamp
 CLEANFILES += share/console/.stamp share/console/*.* share/console/client/*.*
 
 share/console/.stamp: $(console_files) $(console_client_files)

@@ -4,8 +4,9 @@ EXTRA_DIST += \
 	contrib/systemd/chatapi.service.in \
 	contrib/systemd/chatapi.socket \
 	contrib/systemd/sysusers.d/chatapi.conf \
+	contrib/systemd/tmpfiles.d/chatapi.conf.in
+CLEANFILES += contrib/systemd/chatapi.service \
 	contrib/systemd/tmpfiles.d/chatapi.conf
-CLEANFILES += contrib/systemd/chatapi.service
 if INSTALL_UNIT
 systemdsystemunit_DATA = contrib/systemd/chatapi.service
 sysusersdir = $(prefix)/lib/sysusers.d
@@ -20,7 +21,14 @@ endif
 contrib/systemd/chatapi.service: contrib/systemd/chatapi.service.in Makefile
 	$(AM_V_at)$(MKDIR_P) contrib/systemd
 	$(AM_V_GEN)$(SED) -e 's|@bindir[@]|$(bindir)|g' \
+	    -e 's|@sysconfdir[@]|$(sysconfdir)|g' \
 	    -e 's|@SYSTEMD_TYPE[@]|$(SYSTEMD_TYPE)|g' \
 	    -e 's|@SYSTEMD_WATCHDOG[@]|$(SYSTEMD_WATCHDOG)|g' \
 	    $(srcdir)/contrib/systemd/chatapi.service.in >$@.new && mv $@.new $@
+
+contrib/systemd/tmpfiles.d/chatapi.conf: \
+    contrib/systemd/tmpfiles.d/chatapi.conf.in Makefile
+	$(AM_V_at)$(MKDIR_P) contrib/systemd/tmpfiles.d
+	$(AM_V_GEN)$(SED) -e 's|@sysconfdir[@]|$(sysconfdir)|g' \
+	    $(srcdir)/$@.in >$@.new && mv $@.new $@
 check_DATA += contrib/systemd/chatapi.service

@@ -61,6 +61,8 @@ common_sources += \
 
 # The process.
 common_sources += \
+	src/common/confine.c src/common/confine.h \
+	src/common/confine_calls.c src/common/confine_files.c \
 	src/common/identity.c src/common/identity.h \
 	src/common/loop.c src/common/loop.h \
 	src/common/proctitle.c src/common/proctitle.h

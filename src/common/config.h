@@ -43,6 +43,7 @@ struct config {
 	uint64_t resume_wait_ms;     /* RESUME_WAIT, 30s */
 	char *key_file;              /* KEY_FILE; NULL = beside the database */
 	bool webhook_allow_private;  /* WEBHOOK_ALLOW_PRIVATE */
+	bool confine;                /* CONFINE */
 	bool console;                /* CONSOLE */
 	char *console_dir;           /* CONSOLE_DIR, absolute */
 	char *user;      /* USER in the file, --user; the master's alone,

@@ -47,6 +47,7 @@ static const struct config_field {
 	[SETTING_TLS_LISTEN_ADDR] = { TEXT(tls_listen), CONFIG_RESTART },
 	[SETTING_TRUSTED_PROXIES] = { TEXT(trusted_proxies), CONFIG_LIVE },
 	[SETTING_USER] = { TEXT(user), CONFIG_RESTART },
+	[SETTING_CONFINE] = { PLAIN(confine), CONFIG_RESTART },
 };
 
 static bool

@@ -89,6 +89,7 @@ config_put(struct buf *b, const struct config *c)
 	wire_put_u64(b, c->resume_wait_ms);
 	put_optional(b, c->key_file);
 	wire_put_u8(b, c->webhook_allow_private);
+	wire_put_u8(b, c->confine);
 	wire_put_u8(b, c->console);
 	put_optional(b, c->console_dir);
 	wire_put_u8(b, c->check_only);
@@ -128,6 +129,7 @@ config_get(struct wire_reader *r, struct config *c)
 	c->resume_wait_ms = wire_get_u64(r);
 	c->key_file = get_optional(r);
 	c->webhook_allow_private = wire_get_u8(r) != 0;
+	c->confine = wire_get_u8(r) != 0;
 	c->console = wire_get_u8(r) != 0;
 	c->console_dir = get_optional(r);
 	c->check_only = wire_get_u8(r) != 0;

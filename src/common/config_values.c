@@ -319,6 +319,13 @@ parse_user(struct config_value *v)
 }
 
 static int
+parse_confine(struct config_value *v)
+{
+	v->config->confine = strcmp(v->text, "yes") == 0;
+	return v->config->confine || strcmp(v->text, "no") == 0 ? 0 : -1;
+}
+
+static int
 parse_allow_private(struct config_value *v)
 {
 	uint64_t n;
@@ -375,6 +382,8 @@ const struct config_setting config_settings[CONFIG_SETTINGS] = {
 	    "it must be 0 or 1", false, parse_allow_private },
 	[SETTING_USER] = { "USER", 'U', NULL, "it must be the name of a user",
 	    false, parse_user, true },
+	[SETTING_CONFINE] = { "CONFINE", 0, "yes", "it must be yes or no",
+	    false, parse_confine },
 	[SETTING_CONSOLE] = { "CONSOLE", 0, "yes", "it must be yes or no",
 	    false, parse_console },
 	[SETTING_CONSOLE_DIR] = { "CONSOLE_DIR", 0, CHATAPI_DATADIR "/console",

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../common/clock.h"
+#include "../common/confine.h"
 #include "../common/log.h"
 #include "../common/loop.h"
 #include "../common/page.h"
@@ -263,6 +264,7 @@ courier_configure(struct courier *c, const struct wire_record *rec)
 	if (c->view == NULL)
 		return -1;
 	c->secrets = secret_new(c->config.key_file, c->config.dsn.path);
+	confine(ROLE_COURIER, &c->config);
 	c->submit = submit_new(c->base, c->page, PAGE_SLOT_COURIER);
 	c->tenants = tenants_new();
 	c->outbox = outbox_new(c);

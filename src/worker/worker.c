@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../common/clock.h"
+#include "../common/confine.h"
 #include "../common/log.h"
 #include "../common/loop.h"
 #include "../common/page.h"
@@ -145,6 +146,7 @@ worker_configure(struct worker *w, const struct wire_record *rec)
 	w->http = http_new(w, fds, r.kinds, r.nlisteners);
 	if (w->http == NULL)
 		return -1;
+	confine(ROLE_WORKER, &w->config);
 	page_set(w->page, w->page_slot, GAUGE_WORKER_READY, 1);
 	bus_ready(w->bus);
 	log_info("worker ready", "pid=%d", (int)getpid());

@@ -26,7 +26,6 @@ tests_bench_chatapi_bench_SOURCES = \
 tests_bench_chatapi_bench_LDADD = $(SQLITE_LIBS) -lm
 EXTRA_DIST += tests/bench/run tests/bench/bench_server.py \
 	tests/bench/bench_delivery.py
-dist_doc_DATA += doc/benchmarks.md
 
 # BENCHFLAGS are tests/bench/run's; without --quick it takes ten minutes.
 BENCHFLAGS = --quick

@@ -56,6 +56,7 @@ EXTRA_DIST += \
 	tests/e2e/test_console.py \
 	tests/e2e/test_console_files.py \
 	tests/e2e/test_compat.py \
+	tests/e2e/test_confine.py \
 	tests/e2e/test_contract_files.py \
 	tests/e2e/test_contract_table.py \
 	tests/e2e/test_cors.py \
@@ -96,11 +97,8 @@ EXTRA_DIST += \
 	tests/e2e/test_rest_trim.py \
 	tests/e2e/test_resume.py \
 	tests/e2e/test_seam.py \
-<<<<<<< HEAD
 	tests/e2e/test_settings.py \
-=======
 	tests/e2e/test_samples.py \
->>>>>>> 4486d69 (Diagrams and plots; the site is tested)
 	tests/e2e/test_slow_many.py \
 	tests/e2e/test_slow_reader.py \
 	tests/e2e/test_start.py \

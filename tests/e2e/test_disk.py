@@ -84,8 +84,11 @@ class Tmpfs:
                     assert e.errno == errno.ENOSPC
 
     def make_readonly(self):
-        done = self.run("mount", "-o", "remount,ro", self.mounted)
-        assert done.returncode == 0, done
+        # The kernel lets go of what confined a process a moment after its
+        # end; a deleted file in it keeps the disk busy until then.
+        until(lambda: self.run("mount", "-o", "remount,ro",
+                               self.mounted).returncode == 0,
+              "the disk could be made read-only")
 
     def heal(self):
         done = self.run("mount", "-o", "remount,rw", self.mounted)

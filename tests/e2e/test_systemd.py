@@ -213,7 +213,7 @@ def test_what_is_no_listening_socket(manager, started, make):
         server = started(service(workers=1))
         manager.start(server, [s], ["x"])
         assert server.process.wait(DEADLINE) == 1
-        assert "no listening TCP socket" in server.log()
+        assert "descriptor 3 of the service manager is no" in server.log()
 
 
 def test_sockets_of_another_process(started):

@@ -40,6 +40,21 @@ fi
 	echo "install.sh: not installed:$failed" >&2
 	exit 1
 }
+conf=$dir/etc/chatapi/chatapi.conf
+grep -q '^database_dsn = file:/var/lib/chatapi/' "$conf" || {
+	echo "install.sh: no database in $conf" >&2
+	exit 1
+}
+# The operator's own stays, whatever is installed or taken away.
+echo 'workers = 3' >>"$conf"
+run install
+run uninstall
+[ "$(tail -n 1 "$conf")" = 'workers = 3' ] || {
+	echo "install.sh: a changed configuration was not kept" >&2
+	exit 1
+}
+rm "$conf"
+run install
 run uninstall
 left=$(find "$dir" ! -type d)
 [ -z "$left" ] || {

@@ -23,7 +23,8 @@ static const char *const names[] = { "LISTEN_ADDR", "DATABASE_DSN", "LOG_LEVEL",
 	"WORKERS", "DEFAULT_RATE_LIMIT", "MASTER_API_KEY", "ALLOWED_ORIGINS",
 	"WS_MAX_CONNECTIONS_PER_USER", "SHUTDOWN_DRAIN_TIMEOUT",
 	"RETRY_MAX_ATTEMPTS", "RETRY_INTERVAL", "PRESENCE_GRACE", "RESUME_WAIT",
-	"KEY_FILE", "WEBHOOK_ALLOW_PRIVATE", "CONSOLE", "CONSOLE_DIR" };
+	"KEY_FILE", "WEBHOOK_ALLOW_PRIVATE", "CONSOLE", "CONSOLE_DIR",
+	"CONFINE" };
 
 static struct config c;
 static enum config_action action;
@@ -167,6 +168,7 @@ test_defaults(void **state)
 	assert_null(c.key_file);
 	assert_false(c.webhook_allow_private);
 	assert_true(c.console);
+	assert_true(c.confine);
 	assert_string_equal(c.console_dir, CHATAPI_DATADIR "/console");
 	assert_false(c.check_only);
 	assert_true(logged("ALLOWED_ORIGINS is not set"));
@@ -256,6 +258,7 @@ test_environment(void **state)
 	setenv("WEBHOOK_ALLOW_PRIVATE", "1", 1);
 	setenv("CONSOLE", "no", 1);
 	setenv("CONSOLE_DIR", "/srv/console", 1);
+	setenv("CONFINE", "no", 1);
 	setenv("DEFAULT_RATE_LIMIT", "0", 1);
 	setenv("SOME_OTHER_SETTING", "x", 1);
 	/* Every shell sets it, and means another thing. */
@@ -277,6 +280,7 @@ test_environment(void **state)
 	assert_string_equal(c.key_file, "/etc/chatapi/key");
 	assert_true(c.webhook_allow_private);
 	assert_false(c.console);
+	assert_false(c.confine);
 	assert_string_equal(c.console_dir, "/srv/console");
 	assert_int_equal(c.rate_limit, 0);
 	assert_false(logged("ALLOWED_ORIGINS"));
@@ -382,6 +386,7 @@ test_bad_values(void **state)
 		{ "RETRY_INTERVAL", { "0", "0s", "30", "25h" } },
 		{ "PRESENCE_GRACE", { "5", "-1s", "61m", "soon" } },
 		{ "RESUME_WAIT", { "0s", "61s", "-1s", "soon" } },
+		{ "CONFINE", { "1", "true", "Yes" } },
 		{ "WEBHOOK_ALLOW_PRIVATE", { "2", "yes", "-1" } },
 		{ "CONSOLE", { "1", "off", "Yes" } },
 	};

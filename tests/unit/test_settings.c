@@ -248,6 +248,7 @@ static const char *const others[CONFIG_SETTINGS] = {
 	[SETTING_TLS_LISTEN_ADDR] = ":8444",
 	[SETTING_TRUSTED_PROXIES] = "10.0.0.0/8",
 	[SETTING_USER] = "web",
+	[SETTING_CONFINE] = "no",
 };
 
 /* Each setting's change is seen, alone, and is taken or not as it says. */

@@ -11,6 +11,7 @@ include tests/unit/unit_d.mk
 include tests/unit/unit_e.mk
 include tests/unit/unit_f.mk
 include tests/unit/unit_g.mk
+include tests/unit/unit_confine.mk
 include tests/unit/unit_docs.mk
 include tests/unit/unit_reload.mk
 include tests/unit/unit_ten.mk
@@ -19,6 +20,7 @@ include tests/unit/unit_tok.mk
 include tests/unit/unit_notify.mk
 unit_tests = $(unit_a_programs) $(unit_b_programs) $(unit_build_programs) $(unit_c_programs) \
 	$(unit_d_programs) $(unit_e_programs) $(unit_f_programs) $(unit_g_programs) \
+	$(unit_confine_programs) \
 	$(unit_docs_programs) $(unit_reload_programs) \
 	$(unit_ten_programs) $(unit_tls_programs) $(unit_tok_programs) \
 	$(unit_notify_programs)

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which files a child may still reach, and that it may not connect: Landlock,
+ * by system calls of our own, since Debian 12 has no library for it and its
+ * headers know only the first versions.  Numbers are those of the kernel's
+ * documentation, userspace-api/landlock.
+ *
+ * A rule holds for a directory and all below it, or for one file.  What may
+ * be replaced while we run (a key file put back, a renewed list of name
+ * servers) is reached by its directory.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "confine.h"
+#include "mem.h"
+
+#ifndef SYS_landlock_create_ruleset
+#define SYS_landlock_create_ruleset 444
+#define SYS_landlock_add_rule 445
+#define SYS_landlock_restrict_self 446
+#endif
+
+#define RULESET_VERSION 1
+#define RULE_PATH_BENEATH 1
+
+#define FS_WRITE_FILE (UINT64_C(1) << 1)
+#define FS_READ_FILE (UINT64_C(1) << 2)
+#define FS_READ_DIR (UINT64_C(1) << 3)
+#define FS_REMOVE_FILE (UINT64_C(1) << 5)
+#define FS_MAKE_REG (UINT64_C(1) << 8)
+#define FS_TRUNCATE (UINT64_C(1) << 14)
+#define NET_BIND_TCP (UINT64_C(1) << 0)
+#define NET_CONNECT_TCP (UINT64_C(1) << 1)
+#define SCOPE_ALL UINT64_C(3) /* abstract sockets, signals */
+
+#define READ (FS_READ_FILE | FS_READ_DIR)
+#define CHANGE \
+	(READ | FS_WRITE_FILE | FS_REMOVE_FILE | FS_MAKE_REG | FS_TRUNCATE)
+/* All that means anything for a file that is no directory. */
+#define OF_FILE (FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE)
+
+struct ruleset_attr {
+	uint64_t fs;
+	uint64_t net;    /* since 4 */
+	uint64_t scoped; /* since 6 */
+};
+
+struct path_attr {
+	uint64_t allowed;
+	int32_t fd;
+} __attribute__((packed));
+
+struct ruleset {
+	int fd;
+	uint64_t fs; /* handled */
+};
+
+/* What each version can forbid: everything it knows. */
+static uint64_t
+fs_known(int abi)
+{
+	static const uint64_t known[] = { 0, (UINT64_C(1) << 13) - 1,
+		(UINT64_C(1) << 14) - 1, (UINT64_C(1) << 15) - 1,
+		(UINT64_C(1) << 15) - 1, (UINT64_C(1) << 16) - 1 };
+	int last = (int)(sizeof(known) / sizeof(known[0])) - 1;
+
+	return known[abi < last ? abi : last];
+}
+
+static int
+ruleset_new(struct ruleset *r, int abi, uint64_t net)
+{
+	struct ruleset_attr attr = { .fs = fs_known(abi) };
+	size_t size = sizeof(attr.fs);
+
+	if (abi >= 4) {
+		attr.net = net;
+		size = offsetof(struct ruleset_attr, scoped);
+	}
+	if (abi >= 6) {
+		attr.scoped = SCOPE_ALL;
+		size = sizeof(attr);
+	}
+	r->fs = attr.fs;
+	r->fd = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
+	return r->fd == -1 ? -1 : 0;
+}
+
+/* What is not there needs no rule. */
+static int
+allow(const struct ruleset *r, const char *path, uint64_t what)
+{
+	struct path_attr attr = { .allowed = what & r->fs };
+	int rc, saved;
+
+	attr.fd = open(path, O_PATH | O_CLOEXEC);
+	if (attr.fd == -1)
+		return errno == ENOENT || errno == EACCES ? 0 : -1;
+	rc = (int)syscall(SYS_landlock_add_rule, r->fd, RULE_PATH_BENEATH,
+	    &attr, 0);
+	saved = errno;
+	(void)close(attr.fd);
+	errno = saved;
+	return rc;
+}
+
+/* The directory in which a file really is; where its name is, one may look:
+ * it may become a link to another. */
+static int
+allow_directory(const struct ruleset *r, const char *path, uint64_t what)
+{
+	char *real = realpath(path, NULL), *dir;
+	const char *names[] = { path, real };
+	int rc = 0;
+
+	for (int i = 0; i < 2 && rc == 0 && names[i] != NULL; i++) {
+		const char *slash = strrchr(names[i], '/');
+
+		dir = slash == NULL ?
+		    mem_strdup(".") :
+		    slash == names[i] ?
+		    mem_strdup("/") :
+		    mem_strndup(names[i], (size_t)(slash - names[i]));
+		rc = allow(r, dir,
+		    names[i] == real || real == NULL ? what : READ);
+		free(dir);
+	}
+	free(real);
+	return rc;
+}
+
+static int
+allow_beside(const struct ruleset *r, const char *database, const char *suffix,
+    uint64_t what)
+{
+	char *real = realpath(database, NULL), *path;
+	int rc;
+
+	if (asprintf(&path, "%s%s", real != NULL ? real : database, suffix) ==
+	    -1)
+		abort();
+	rc = allow(r, path, what);
+	free(path);
+	free(real);
+	return rc;
+}
+
+/* The writer makes the key file when the first secret comes. */
+static int
+allow_key(const struct ruleset *r, enum role role, const char *path)
+{
+	bool makes = role == ROLE_WRITER && access(path, F_OK) == -1;
+
+	return allow_directory(r, path, makes ? CHANGE : READ);
+}
+
+/* Name service and certificates, none of which is anybody's secret: secrets
+ * there are root's, and we are not. */
+static int
+allow_network(const struct ruleset *r)
+{
+	static const char *const paths[] = { "/etc", "/usr", "/lib", "/lib64",
+		"/run/systemd/resolve", "/run/resolvconf",
+		"/run/NetworkManager", "/run/connman" };
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		if (allow(r, paths[i], READ) == -1)
+			return -1;
+	return 0;
+}
+
+static int
+allow_role(const struct ruleset *r, enum role role, const struct config *c)
+{
+	const char *db = c->dsn.path;
+
+	if (allow_directory(r, db, role == ROLE_WRITER ? CHANGE : READ) == -1)
+		return -1;
+	/* A reader of a WAL database notes in the index what it reads. */
+	if (role != ROLE_WRITER && allow_beside(r, db, "-shm", OF_FILE) == -1)
+		return -1;
+	if (c->key_file != NULL && allow_key(r, role, c->key_file) == -1)
+		return -1;
+	return role == ROLE_COURIER ? allow_network(r) : 0;
+}
+
+int
+confine_files(enum role role, const struct config *config)
+{
+	uint64_t net = NET_BIND_TCP;
+	struct ruleset r;
+	int abi, rc, saved;
+
+	abi = (int)syscall(SYS_landlock_create_ruleset, NULL, (size_t)0,
+	    RULESET_VERSION);
+	if (abi < 1)
+		return abi == -1 && errno != ENOSYS && errno != EOPNOTSUPP ?
+		    -1 :
+		    0;
+	if (role != ROLE_COURIER)
+		net |= NET_CONNECT_TCP;
+	if (ruleset_new(&r, abi, net) == -1)
+		return -1;
+	rc = allow_role(&r, role, config);
+	if (rc == 0)
+		rc = (int)syscall(SYS_landlock_restrict_self, r.fd, 0);
+	saved = errno;
+	(void)close(r.fd);
+	errno = saved;
+	return rc == 0 ? abi : -1;
+}

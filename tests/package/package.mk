@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MIT
+# The ways in which the server is brought to machines.
+package_tests = tests/package/deb.sh
+LONG_TESTS += $(package_tests)
+EXTRA_DIST += $(package_tests)
+clean-local: clean-package-work
+.PHONY: clean-package-work
+clean-package-work:
+	rm -rf tests/package/work
