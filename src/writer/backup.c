@@ -21,7 +21,10 @@
 #include "../common/records.h"
 #include "store.h"
 
+/* A step ends after so many pages, or this long. */
 #define STEP_PAGES 64
+#define PART_PAGES 16
+#define STEP_NS (2U * 1000 * 1000)
 #define WINDOW_PAGES 4096
 /* Its share of a busy writer's time: one part in this and one. */
 #define BUSY_SHARE 3
@@ -37,6 +40,7 @@ struct backup {
 	struct event *silence;
 	uint64_t asked_ms;
 	uint64_t until; /* pages that it may have done by the next question */
+	uint64_t longest_ns;
 	uint64_t batch; /* the last one when the step before ended */
 	bool complete;  /* closed, and the command's */
 	uint64_t pages;
@@ -71,10 +75,26 @@ backup_done(struct backup *b)
 	(void)event_del(b->silence);
 	b->complete = store_backup_end(b->store, true) == 0;
 	if (b->complete)
-		log_info("backup complete", "pages=%llu",
-		    (unsigned long long)b->pages);
+		log_info("backup complete", "pages=%llu longest_step_us=%llu",
+		    (unsigned long long)b->pages,
+		    (unsigned long long)(b->longest_ns / 1000));
 	else
 		(void)strcpy(b->err, "the copy could not be closed");
+}
+
+/* As store_backup_step(). */
+static int
+backup_step(struct backup *b, uint64_t began)
+{
+	unsigned n = 0;
+	int rc;
+
+	do
+		rc = store_backup_step(b->store, PART_PAGES, b->err,
+		    sizeof(b->err));
+	while (rc == 0 && (n += PART_PAGES) < STEP_PAGES &&
+	    clock_mono_ns() < began + STEP_NS);
+	return rc;
 }
 
 static void
@@ -88,7 +108,9 @@ backup_on_step(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (!store_backup_active(b->store))
 		return;
-	rc = store_backup_step(b->store, STEP_PAGES, b->err, sizeof(b->err));
+	rc = backup_step(b, began);
+	if (clock_mono_ns() - began > b->longest_ns)
+		b->longest_ns = clock_mono_ns() - began;
 	if (rc == 1) {
 		backup_done(b);
 		return;
@@ -170,7 +192,7 @@ backup_begin(struct backup *b, struct rec_reply *r)
 	}
 	(void)strcpy(b->suffix, store_backup_suffix(b->store));
 	log_info("backup begun", "suffix=%s", b->suffix);
-	b->until = 0;
+	b->until = b->longest_ns = 0;
 }
 
 /* How far it is; lets it go on. */

@@ -2,7 +2,8 @@
 /*
  * A copy of the whole database while it is in use: steps between batches,
  * by the connection that writes, which brings along what is written
- * meanwhile; so the copy is of the moment at which it is complete.  Runs in
+ * meanwhile; so the copy is of the moment at which it is complete.  Only a
+ * batch that is rolled back makes SQLite begin the copy anew.  Runs in
  * the writer, or in a command that took its place.  The copy is synced,
  * sealed and moved by others.
  */

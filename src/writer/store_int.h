@@ -182,6 +182,7 @@ struct store {
 	bool created;       /* the file is one that this open made */
 	bool remove;        /* closing it removes it */
 	int checkpoint_err; /* of the last checkpoint that failed */
+	bool vacuum;        /* pages are to be given back */
 	bool sweep;         /* there may be something to remove */
 	int64_t tokens_ms;  /* Unix: look for expired tokens then; 0 = none */
 	unsigned notifications; /* in the last committed batch */
@@ -328,6 +329,13 @@ int store_sweep_room(struct store *s, uint64_t room);
 int store_sweep_below(struct store *s, uint64_t room, uint64_t below);
 /* At the start: is something left?  -1 failed. */
 int store_sweep_start(struct store *s);
+
+/* ---- store_vacuum.c ---- */
+/* Outside a transaction: begins to give pages back if there are many.  -1. */
+int store_vacuum_look(struct store *s);
+bool store_vacuum_pending(const struct store *s);
+/* In a transaction, for about 2 ms: 1 there are more, 0, -1. */
+int store_vacuum_piece(struct store *s);
 
 /* ---- store_ws_token.c ---- */
 /* At the start, and when a sweep failed: are there any?  -1 failed. */

@@ -57,6 +57,8 @@ store_sweep_start(struct store *s)
 	if (store_ws_tokens_start(s) == -1)
 		return -1;
 	s->sweep = rooms > 0 || tenants > 0;
+	if (!s->sweep && store_vacuum_look(s) == -1)
+		return -1;
 	if (s->sweep)
 		log_info("removal goes on", "rooms=%lld tenants=%lld",
 		    (long long)rooms, (long long)tenants);
@@ -66,7 +68,7 @@ store_sweep_start(struct store *s)
 bool
 store_sweep_pending(const struct store *s)
 {
-	return s->sweep || store_ws_tokens_due(s);
+	return s->sweep || store_ws_tokens_due(s) || store_vacuum_pending(s);
 }
 
 /* One chunk by a statement with room, limit and what `below` says.  How many
@@ -235,9 +237,17 @@ sweep_piece(struct store *s)
 	return rc == -1 ? -1 : 1;
 }
 
+/* One piece of what is most pressing: 1 there may be more of it, 0, -1. */
+static int
+sweep_or_vacuum(struct store *s, bool sweep)
+{
+	return sweep ? sweep_piece(s) : store_vacuum_piece(s);
+}
+
 enum store_result
 store_sweep(struct store *s)
 {
+	bool sweep = s->sweep || store_ws_tokens_due(s);
 	int64_t tokens_ms = s->tokens_ms;
 	int more;
 
@@ -246,14 +256,17 @@ store_sweep(struct store *s)
 	s->err = SQLITE_OK;
 	if (sql_run(s, SQL_BEGIN) == -1)
 		goto refused;
-	if ((more = sweep_piece(s)) == -1)
+	if ((more = sweep_or_vacuum(s, sweep)) == -1)
 		goto refused;
 	if (sql_run(s, SQL_COMMIT) == -1) {
 		if (!store_commit_refused(s->err))
 			return STORE_FATAL;
 		goto refused;
 	}
-	s->sweep = more == 1;
+	if (!sweep)
+		s->vacuum = more == 1;
+	else if (!(s->sweep = more == 1))
+		(void)store_vacuum_look(s);
 	return STORE_OK;
 refused:
 	/* What is in memory is of committed batches, and stays right. */

@@ -36,6 +36,7 @@ writer_sources = \
 	src/writer/store_tenant.h \
 	src/writer/store_tenant_change.c \
 	src/writer/store_webhook.c \
+	src/writer/store_vacuum.c \
 	src/writer/store_ws_token.c \
 	src/writer/store_vfs.c \
 	src/writer/writer.c \

@@ -2,7 +2,7 @@
 """Backups of a running server, and putting them back."""
 import json
 import os
-import shutil
+import re
 import signal
 import sqlite3
 import stat
@@ -13,7 +13,8 @@ import pytest
 
 from chat import Chat
 from client import Tenant
-from harness import BIN, DEADLINE, clean_env, run, scaled, until
+from harness import (BIN, DEADLINE, SANITIZERS, clean_env, proc_rss, run,
+                     scaled, until)
 from load import Load
 
 NOISE = "The key file of tenants' secrets is in no backup"
@@ -333,6 +334,40 @@ def test_killed_command(large, tmp_path):
     until(again, "the orphan was given up")
     assert query(tmp_path / "b.db", "PRAGMA quick_check") == [("ok",)]
     assert litter(server.dir) == []
+
+
+def test_does_not_hold_up(large, tmp_path):
+    """While a backup is made, sends go on, in bounded time and memory."""
+    server, tenant, _ = large
+    ann = tenant.user("ann")
+    load = Load(tenant, [ann.make_room()["room_id"] for _ in range(4)])
+    until(lambda: load.count() > 400, "the load was under way")
+    begun = time.monotonic()
+    p = start_tool(server.dir, "backup", tmp_path / "b.db")
+    peak = tool_peak = 0
+    while p.poll() is None:
+        peak = max(peak, proc_rss(server.pid_of("writer")))
+        try:
+            tool_peak = max(tool_peak, proc_rss(p.pid))
+        except (ValueError, OSError):
+            pass
+        time.sleep(0.005)
+    ended = time.monotonic()
+    assert p.wait() == 0, p.stderr.read()
+    p.communicate()
+    load.stop()
+    before, during = load.waits(until=begun), load.waits(begun, ended)
+    assert during, "nothing was sent meanwhile"
+    step = int(re.search(r"longest_step_us=(\d+)", server.log())[1])
+    print(f"p99 {before[len(before) * 99 // 100]:.4f} s, "
+          f"worst {before[-1]:.4f}; during the backup "
+          f"{during[len(during) * 99 // 100]:.4f}, {during[-1]:.4f}; "
+          f"longest step {step} us; memory {peak >> 20} MiB, "
+          f"the command's {tool_peak >> 20} MiB")
+    assert during[-1] < max(2.0, 20 * before[-1])
+    if not SANITIZERS:
+        assert peak < 64 << 20 and tool_peak < 64 << 20
+    assert query(tmp_path / "b.db", "PRAGMA quick_check") == [("ok",)]
 
 
 def test_killed_writer(large, tmp_path):

@@ -3,6 +3,7 @@
 # programs here and takes its flags from here.
 unit_cppflags = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 unit_ldadd = $(LDADD) $(CMOCKA_LIBS)
+include tests/unit/unit_data.mk
 include tests/unit/unit_a.mk
 include tests/unit/unit_b.mk
 include tests/unit/unit_build.mk
