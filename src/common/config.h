@@ -76,7 +76,7 @@ void config_free(struct config *c);
 enum config_change {
 	CONFIG_SAME,
 	CONFIG_LIVE,    /* running processes take it */
-	CONFIG_REPLACE, /* workers are started or retired */
+	CONFIG_REPLACE, /* only new workers do */
 	CONFIG_RESTART  /* only the next start does */
 };
 

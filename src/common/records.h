@@ -49,6 +49,7 @@ enum record_type {
 	REC_PRESENCE_RESET,
 	REC_CERTIFICATE, /* comes with a descriptor: see tls_pair.h */
 	REC_ABSENCE_OK,
+	REC_REPLACED, /* another one has its sockets; DRAIN follows */
 	/* events: inside PUBLISH, then forwarded as they are */
 	REC_EVENT_MESSAGE = 64,
 	REC_EVENT_JOINED,
@@ -123,11 +124,11 @@ int rec_hello_put(struct buf *b, const struct rec_hello *r);
 int rec_hello_get(const struct wire_record *w, struct rec_hello *r);
 
 /* REC_READY, REC_HEARTBEAT, REC_LOST, REC_DRAINED, REC_PRESENCE_RESET,
- * REC_CERTIFICATE, REC_STATUS: no fields. */
+ * REC_CERTIFICATE, REC_STATUS, REC_REPLACED: no fields. */
 int rec_empty_put(struct buf *b, enum record_type type);
 int rec_empty_get(const struct wire_record *w);
 
-#define LISTENERS_MAX 32
+#define LISTENERS_MAX 2048
 /* What a listening socket is, added up. */
 #define LISTENER_TLS 1
 #define LISTENER_UNIX 2
@@ -137,6 +138,7 @@ int rec_empty_get(const struct wire_record *w);
  * identity and the configuration. */
 struct rec_config {
 	uint64_t incarnation; /* of this child, unique for the database */
+	uint32_t seat;        /* a worker's, as people know it */
 	uint32_t nlisteners;  /* descriptors from CHILD_FD_LISTEN on */
 	uint8_t kinds[LISTENERS_MAX]; /* of each: LISTENER_… */
 	struct config *config;        /* put: borrowed; get: filled in, owned */

@@ -60,6 +60,7 @@ rec_empty_get(const struct wire_record *w)
 	case REC_PRESENCE_RESET:
 	case REC_CERTIFICATE:
 	case REC_STATUS:
+	case REC_REPLACED:
 		return w->len == 0 ? 0 : -1;
 	default:
 		return -1;
@@ -72,6 +73,7 @@ rec_config_put(struct buf *b, const struct rec_config *r)
 	size_t at = wire_begin(b, REC_CONFIG);
 
 	wire_put_u64(b, r->incarnation);
+	wire_put_u32(b, r->seat);
 	wire_put_u32(b, r->nlisteners);
 	for (uint32_t i = 0; i < r->nlisteners && i < LISTENERS_MAX; i++)
 		wire_put_u8(b, r->kinds[i]);
@@ -87,6 +89,7 @@ rec_config_get(const struct wire_record *w, struct rec_config *r)
 	if (!field_open(w, REC_CONFIG, &rd))
 		return -1;
 	r->incarnation = wire_get_u64(&rd);
+	r->seat = field_get_slot(&rd);
 	r->nlisteners = wire_get_u32(&rd);
 	if (r->nlisteners > LISTENERS_MAX)
 		rd.bad = true;

@@ -157,21 +157,46 @@ certificate_send(struct child *worker)
 	link_push(worker->link);
 }
 
-void
+/* Both are small and sealed. */
+static bool
+same_bytes(int a, int b)
+{
+	char x[4096], y[sizeof(x)];
+	off_t at = 0;
+	ssize_t n;
+
+	do {
+		n = pread(a, x, sizeof(x), at);
+		if (n == -1 || pread(b, y, sizeof(y), at) != n ||
+		    memcmp(x, y, (size_t)n) != 0)
+			return false;
+		at += n;
+	} while (n > 0);
+	return true;
+}
+
+bool
 certificate_reload(struct master *m)
 {
 	char err[1200], quoted[1400];
+	bool same;
+	int old;
 
 	if (m->certificate_fd == -1)
-		return;
+		return false;
 	if (m->config->tls_cert == NULL) {
 		log_warn("TLS goes on with the old certificate until a restart",
 		    NULL);
-		return;
+		return false;
 	}
+	old = fcntl(m->certificate_fd, F_DUPFD_CLOEXEC, 3);
 	if (certificate_load(m, err, sizeof(err)) == -1)
 		log_error("certificate refused, the old one stays", "error=%s",
 		    log_quote(quoted, sizeof(quoted), err, strlen(err)));
 	else
 		log_info("certificate read again", NULL);
+	same = old != -1 && same_bytes(old, m->certificate_fd);
+	if (old != -1)
+		(void)close(old);
+	return !same;
 }

@@ -6,6 +6,7 @@
 #ifndef MASTER_CERTIFICATE_H
 #define MASTER_CERTIFICATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct child;
@@ -25,8 +26,8 @@ void certificate_send(struct child *worker);
  * Reads both files again; child_configure() hands them to the workers then:
  * new connections get the new pair, those that are open stay.  A bad pair is
  * refused, the log says why, and the old one stays.  Without TLS nothing
- * happens.
+ * happens.  True when it is another pair than before.
  */
-void certificate_reload(struct master *m);
+bool certificate_reload(struct master *m);
 
 #endif

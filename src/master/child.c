@@ -49,13 +49,14 @@
 static void child_on_again(evutil_socket_t fd, short what, void *arg);
 
 struct child *
-child_new(struct master *m, enum role role, unsigned slot)
+child_new(struct master *m, enum role role, unsigned slot, unsigned seat)
 {
 	struct child *c = mem_alloc(sizeof(*c));
 
 	c->m = m;
 	c->role = role;
 	c->slot = slot;
+	c->seat = seat;
 	c->page_slot = role == ROLE_WRITER ? PAGE_SLOT_WRITER :
 	    role == ROLE_COURIER           ? PAGE_SLOT_COURIER :
 					     PAGE_SLOT_WORKER0 + (int)slot;
@@ -90,22 +91,33 @@ child_kill(struct child *c, const char *why)
 	if (c->pid == 0 || c->killed)
 		return;
 	log_error("killing child", "child=%s child_slot=%u pid=%d why=\"%s\"",
-	    child_role(c), c->slot, (int)c->pid, why);
+	    child_role(c), c->seat, (int)c->pid, why);
 	c->killed = true;
 	(void)kill(c->pid, SIGKILL);
+}
+
+/* Its own sockets, and those of seats that nobody has any more. */
+static unsigned
+child_listeners(const struct child *c, int fds[LISTENERS_MAX])
+{
+	return listeners_of(c->m->listeners, c->seat, c->m->config->workers,
+	    fds);
 }
 
 void
 child_configure(struct child *c)
 {
 	struct rec_config r = { .incarnation = c->incarnation,
+		.seat = c->seat,
 		.config = c->m->config };
 
 	if (c->link == NULL)
 		return;
 	if (c->role == ROLE_WORKER) {
+		int fds[LISTENERS_MAX];
+
 		certificate_send(c);
-		r.nlisteners = listeners_count(c->m->listeners);
+		r.nlisteners = child_listeners(c, fds);
 		for (uint32_t i = 0; i < r.nlisteners; i++)
 			r.kinds[i] = listeners_kind(c->m->listeners, i);
 	}
@@ -133,7 +145,8 @@ child_hello(struct child *c, const struct wire_record *rec)
 	    memcmp(h.build.p, PACKAGE_VERSION, h.build.len) != 0) {
 		log_error("the program on disk is another version: restart "
 			  "needed",
-		    "child=%s child_slot=%u", child_role(c), c->slot);
+		    "child=%s child_slot=%u", child_role(c), c->seat);
+		c->other = true;
 		child_kill(c, "another version");
 		return 0;
 	}
@@ -142,12 +155,15 @@ child_hello(struct child *c, const struct wire_record *rec)
 	child_configure(c);
 	if (c->role != ROLE_WRITER && m->writer->state >= CHILD_LIVE)
 		relay_peers(m->writer, c);
-	for (unsigned i = 0; c->role == ROLE_WRITER && i < m->config->workers;
-	     i++)
-		if (m->workers[i]->state >= CHILD_LIVE)
-			relay_peers(c, m->workers[i]);
-	if (c->role == ROLE_WRITER && m->courier->state >= CHILD_LIVE)
-		relay_peers(c, m->courier);
+	if (c->role == ROLE_WRITER) {
+		struct child *w;
+
+		CHILD_FOREACH_WORKER(w, m)
+			if (w->state >= CHILD_LIVE)
+				relay_peers(c, w);
+		if (m->courier->state >= CHILD_LIVE)
+			relay_peers(c, m->courier);
+	}
 	if (c->role == ROLE_WORKER)
 		relay_greet(c);
 	return 0;
@@ -160,6 +176,9 @@ child_ready(struct child *c)
 		return -1;
 	c->state = CHILD_READY;
 	c->ready_ms = clock_mono_ms();
+	if (c->role == ROLE_WORKER)
+		page_set(c->m->page, c->page_slot, GAUGE_WORKER_SEAT,
+		    c->seat + 1);
 	master_child_ready(c->m, c);
 	return 0;
 }
@@ -246,10 +265,7 @@ child_descriptors(const struct child *c, int bus, int *fds)
 		fds[n++] = m->lock_fd;
 		return n;
 	}
-	for (unsigned i = 0;
-	     c->role == ROLE_WORKER && i < listeners_count(m->listeners); i++)
-		fds[n++] = listeners_fds(m->listeners, c->slot)[i];
-	return n;
+	return c->role == ROLE_WORKER ? n + child_listeners(c, fds + n) : n;
 }
 
 /* The program that it runs: in the build tree the courier's is beside ours.
@@ -260,7 +276,7 @@ child_program(const struct child *c, char *path, size_t size)
 	const char *exe = c->m->exe;
 
 	if (c->role != ROLE_COURIER)
-		return exe;
+		return c->fresh ? exe : program_known(&c->m->program, exe);
 	(void)snprintf(path, size, "%.*s/" COURIER_PROGRAM,
 	    (int)(strrchr(exe, '/') - exe), exe);
 	if (access(path, X_OK) == -1)
@@ -269,8 +285,18 @@ child_program(const struct child *c, char *path, size_t size)
 	return access(path, X_OK) == -1 ? NULL : path;
 }
 
+bool
+child_outdated(struct child *c)
+{
+	char path[PATH_MAX];
+	struct program now;
+
+	program_look(&now, child_program(c, path, sizeof(path)));
+	return c->pid != 0 && !program_same(&c->program, &now);
+}
+
 static pid_t
-child_spawn(const struct child *c, int bus)
+child_spawn(struct child *c, int bus)
 {
 	char slot[16];
 	char *worker[] = { "chatapi", "--role", "worker", "--slot", slot,
@@ -282,9 +308,11 @@ child_spawn(const struct child *c, int bus)
 					       worker;
 	char path[PATH_MAX];
 	const char *program = child_program(c, path, sizeof(path));
-	int fds[3 + LISTEN_SOCKETS_MAX];
+	int fds[3 + LISTENERS_MAX];
 	unsigned n = child_descriptors(c, bus, fds);
 
+	if (c->role == ROLE_COURIER)
+		program_look(&c->program, program);
 	(void)snprintf(slot, sizeof(slot), "%u", c->slot);
 	return program == NULL ? -1 : spawn(program, argv, c->m->env, fds, n);
 }
@@ -302,7 +330,7 @@ child_later(struct child *c)
 	tv.tv_sec = (time_t)(delay / 1000);
 	tv.tv_usec = (suseconds_t)(delay % 1000 * 1000);
 	log_warn("child started again later",
-	    "child=%s child_slot=%u delay_ms=%llu", child_role(c), c->slot,
+	    "child=%s child_slot=%u delay_ms=%llu", child_role(c), c->seat,
 	    (unsigned long long)delay);
 	(void)event_add(c->again, &tv);
 }
@@ -313,9 +341,9 @@ child_start(struct child *c)
 	int size = CHILD_BUS_BUFFER, bus[2] = { -1, -1 };
 
 	if (c->role == ROLE_WORKER &&
-	    listeners_start(c->m->listeners, c->slot) == -1)
+	    listeners_start(c->m->listeners, c->seat) == -1)
 		log_error("cannot listen", "child_slot=%u error=\"%s\"",
-		    c->slot, strerror(errno));
+		    c->seat, strerror(errno));
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, bus) == -1)
 		goto fail;
 	for (int i = 0; i < 2; i++)
@@ -332,21 +360,21 @@ child_start(struct child *c)
 	c->started_ms = c->beat_ms = clock_mono_ms();
 	c->ready_ms = 0;
 	c->build[0] = '\0';
-	c->killed = false;
+	c->killed = c->other = c->planned = false;
 	c->link = link_new(c->m->base, bus[0], RELAY_QUEUE_MAX, &child_ops, c);
-	if (c->lives++ > 0)
+	if (c->lives++ > 0 && !c->planned)
 		page_add(c->m->page, PAGE_SLOT_MASTER,
 		    c->role == ROLE_WRITER      ? COUNTER_RESTARTS_WRITER :
 			c->role == ROLE_COURIER ? COUNTER_RESTARTS_COURIER :
 						  COUNTER_RESTARTS_WORKER,
 		    1);
 	log_info(c->lives > 1 ? "child respawned" : "child started",
-	    "child=%s child_slot=%u pid=%d", child_role(c), c->slot,
+	    "child=%s child_slot=%u pid=%d", child_role(c), c->seat,
 	    (int)c->pid);
 	return;
 fail:
 	log_error("cannot start child", "child=%s child_slot=%u error=\"%s\"",
-	    child_role(c), c->slot, strerror(errno));
+	    child_role(c), c->seat, strerror(errno));
 	c->pid = 0;
 	if (bus[0] != -1) {
 		(void)close(bus[0]);
@@ -371,7 +399,7 @@ void
 child_start_again(struct child *c)
 {
 	if (c->ready_ms != 0 &&
-	    clock_mono_ms() >= c->ready_ms + CHILD_SETTLED_MS) {
+	    (c->planned || clock_mono_ms() >= c->ready_ms + CHILD_SETTLED_MS)) {
 		c->failures = 0;
 		child_start(c);
 		return;
@@ -389,11 +417,11 @@ child_log_death(const struct child *c, int wait_status)
 	if (WIFSIGNALED(wait_status))
 		log_write(level, "child died",
 		    "child=%s child_slot=%u pid=%d signal=%d", child_role(c),
-		    c->slot, (int)c->pid, WTERMSIG(wait_status));
+		    c->seat, (int)c->pid, WTERMSIG(wait_status));
 	else
 		log_write(level, clean ? "child stopped" : "child died",
 		    "child=%s child_slot=%u pid=%d status=%d", child_role(c),
-		    c->slot, (int)c->pid, WEXITSTATUS(wait_status));
+		    c->seat, (int)c->pid, WEXITSTATUS(wait_status));
 }
 
 void
@@ -432,6 +460,18 @@ child_check(struct child *c, uint64_t now)
 		child_kill(c, "does not become ready");
 	else if (c->state >= CHILD_READY && now > c->beat_ms + silent)
 		child_kill(c, "no heartbeat");
+}
+
+void
+child_leave(struct child *c, uint64_t timeout_ms)
+{
+	struct buf *out;
+
+	c->planned = true;
+	if (c->role == ROLE_WORKER && c->state >= CHILD_READY &&
+	    (out = relay_out(c)) != NULL)
+		(void)rec_empty_put(out, REC_REPLACED);
+	child_drain(c, timeout_ms);
 }
 
 void

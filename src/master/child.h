@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "../common/records.h"
+#include "program.h"
 
 struct event;
 struct link;
@@ -29,7 +30,9 @@ enum child_state {
 struct child {
 	struct master *m;
 	enum role role;
-	unsigned slot; /* workers; 0 for the others */
+	unsigned slot; /* a worker's at hub, presence and page; else 0 */
+	unsigned seat; /* whose listening sockets it serves; this is what
+			* people know as its slot */
 	int page_slot;
 	enum child_state state;
 	pid_t pid;                   /* 0 = no process */
@@ -40,13 +43,20 @@ struct child {
 	uint64_t ready_ms; /* 0 = not in this life */
 	uint64_t beat_ms;  /* last sign of life */
 	unsigned lives;
-	unsigned failures;   /* early deaths in a row */
-	bool killed;         /* by us, the reason was logged */
-	uint64_t forwarded;  /* records, not yet counted in the page */
-	struct event *again; /* delayed start */
+	unsigned failures;      /* early deaths in a row */
+	bool killed;            /* by us, the reason was logged */
+	bool fresh;             /* from the program on disk, as a trial */
+	bool other;             /* it is another version */
+	bool leaving;           /* will not be started again */
+	bool planned;           /* its end is no fault */
+	uint64_t forwarded;     /* records, not yet counted in the page */
+	struct program program; /* the courier's, as it was started */
+	struct event *again;    /* delayed start */
 };
 
-struct child *child_new(struct master *m, enum role role, unsigned slot);
+/* seat counts for workers only. */
+struct child *child_new(struct master *m, enum role role, unsigned slot,
+    unsigned seat);
 /* Forgets it; a process is not waited for. */
 void child_free(struct child *c);
 /* "writer", "worker" or "courier". */
@@ -65,9 +75,19 @@ void child_reaped(struct child *c, int wait_status);
 void child_kill(struct child *c, const char *why);
 /* Kills it when it has shown no life for too long. */
 void child_check(struct child *c, uint64_t now);
+/* Would it be started from another file than the one it runs?  The courier
+ * only. */
+bool child_outdated(struct child *c);
 /* Hands it the configuration as it now stands. */
 void child_configure(struct child *c);
+/* Its sockets are served by another one: first it is told that. */
+void child_leave(struct child *c, uint64_t timeout_ms);
 /* Tells it to finish within that time. */
 void child_drain(struct child *c, uint64_t timeout_ms);
+
+/* All workers that there are. */
+#define CHILD_FOREACH_WORKER(c, m) \
+	for (unsigned c##_i = 0; c##_i < MASTER_WORKERS_MAX; c##_i++) \
+		if (((c) = (m)->workers[c##_i]) != NULL)
 
 #endif

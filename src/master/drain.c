@@ -13,6 +13,7 @@
 #include "listen.h"
 #include "master.h"
 #include "notify.h"
+#include "replace.h"
 
 /* What the writer gets for its last commit and checkpoint, however little
  * the workers have left of the time. */
@@ -21,10 +22,12 @@
 static bool
 drain_clients_gone(const struct master *m)
 {
+	struct child *c;
+
 	if (m->courier->pid != 0)
 		return false;
-	for (unsigned i = 0; i < m->config->workers; i++)
-		if (m->workers[i]->pid != 0)
+	CHILD_FOREACH_WORKER(c, m)
+		if (c->pid != 0)
 			return false;
 	return true;
 }
@@ -32,8 +35,10 @@ drain_clients_gone(const struct master *m)
 static void
 drain_kill(struct master *m, bool writer, const char *why)
 {
-	for (unsigned i = 0; i < m->config->workers; i++)
-		child_kill(m->workers[i], why);
+	struct child *c;
+
+	CHILD_FOREACH_WORKER(c, m)
+		child_kill(c, why);
 	child_kill(m->courier, why);
 	if (writer)
 		child_kill(m->writer, why);
@@ -54,11 +59,12 @@ drain_workers(struct master *m)
 {
 	uint64_t all = m->config->drain_timeout_ms;
 	uint64_t spare = all / 10 < 500 ? all / 10 : 500;
+	struct child *c;
 
 	m->phase = MASTER_DRAINING;
 	drain_set_limit(m, all);
-	for (unsigned i = 0; i < m->config->workers; i++)
-		child_drain(m->workers[i], all - spare);
+	CHILD_FOREACH_WORKER(c, m)
+		child_drain(c, all - spare);
 	child_drain(m->courier, all - spare);
 	drain_step(m);
 }
@@ -92,6 +98,7 @@ drain_begin(struct master *m, const char *why)
 	    (unsigned long long)m->config->drain_timeout_ms);
 	notify_stopping(m->config->drain_timeout_ms + DRAIN_WRITER_MIN_MS);
 	control_stop(m->control);
+	replace_abort(m->replace);
 	/* New clients are refused rather than left in a queue that nobody
 	 * will serve; the workers have their own descriptors. */
 	listeners_close(m->listeners);

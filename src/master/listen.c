@@ -317,9 +317,9 @@ listen_probe_all(struct listeners *l, char *err, size_t errsize)
 }
 
 static int
-listen_bind_all(struct listeners *l, char *err, size_t errsize)
+listen_bind_all(struct listeners *l, unsigned first, char *err, size_t errsize)
 {
-	for (unsigned i = 0; i < l->slots * l->n; i++) {
+	for (unsigned i = first * l->n; i < l->slots * l->n; i++) {
 		const struct listen_address *a = &l->addr[i % l->n];
 		char text[LISTEN_TEXT];
 
@@ -374,7 +374,7 @@ listeners_open(char *const *addresses, int n, char *const *tls_addresses,
 	l->fds = mem_alloc(slots * l->n * sizeof(*l->fds));
 	for (unsigned i = 0; i < slots * l->n; i++)
 		l->fds[i] = -1;
-	if (listen_bind_all(l, err, errsize) == -1)
+	if (listen_bind_all(l, 0, err, errsize) == -1)
 		goto fail;
 	listen_text(l);
 	return l;
@@ -496,10 +496,58 @@ listeners_fds(const struct listeners *l, unsigned slot)
 	return l->shared ? l->fds : l->fds + (size_t)slot * l->n;
 }
 
+unsigned
+listeners_slots(const struct listeners *l)
+{
+	return l->slots;
+}
+
+int
+listeners_grow(struct listeners *l, unsigned slots, char *err, size_t errsize)
+{
+	unsigned had = l->slots, size = slots * l->n;
+
+	if (l->shared || slots <= had)
+		return 0;
+	l->fds = mem_realloc(l->fds, size * sizeof(*l->fds));
+	l->started = mem_realloc(l->started, slots * sizeof(*l->started));
+	for (unsigned i = had * l->n; i < size; i++)
+		l->fds[i] = -1;
+	for (unsigned i = had; i < slots; i++)
+		l->started[i] = false;
+	l->slots = slots;
+	if (listen_bind_all(l, had, err, errsize) == 0)
+		return 0;
+	/* Nobody waits in them yet. */
+	for (unsigned i = had * l->n; i < size; i++)
+		if (l->fds[i] != -1)
+			close(l->fds[i]);
+	l->slots = had;
+	return -1;
+}
+
+unsigned
+listeners_of(const struct listeners *l, unsigned slot, unsigned workers,
+    int *fds)
+{
+	size_t group = l->n * sizeof(*fds);
+	unsigned n = l->n;
+
+	memcpy(fds, listeners_fds(l, slot), group);
+	for (unsigned i = workers; !l->shared && i < l->slots; i++) {
+		if (!l->started[i] || i % workers != slot ||
+		    n + l->n > LISTENERS_MAX)
+			continue;
+		memcpy(fds + n, listeners_fds(l, i), group);
+		n += l->n;
+	}
+	return n;
+}
+
 uint8_t
 listeners_kind(const struct listeners *l, unsigned i)
 {
-	return l->addr[i].kind;
+	return l->addr[i % l->n].kind;
 }
 
 int

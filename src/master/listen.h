@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define LISTEN_SOCKETS_MAX 32 /* addresses, resolved; LISTENERS_MAX */
+#define LISTEN_SOCKETS_MAX 32 /* addresses, resolved */
 
 struct listeners;
 
@@ -45,8 +45,21 @@ const char *listeners_text(const struct listeners *l);
 /* Sockets of one slot: an array of listeners_count(), borrowed. */
 unsigned listeners_count(const struct listeners *l);
 const int *listeners_fds(const struct listeners *l, unsigned slot);
-/* What the i-th of them is: LISTENER_… of records.h. */
+/* What the i-th socket is, in whichever group: LISTENER_… of records.h. */
 uint8_t listeners_kind(const struct listeners *l, unsigned i);
+/* How many slots have sockets. */
+unsigned listeners_slots(const struct listeners *l);
+/* Binds sockets for as many; has them already does nothing.  -1 with a
+ * sentence in err, and nothing has changed. */
+int listeners_grow(struct listeners *l, unsigned slots, char *err,
+    size_t errsize) __attribute__((warn_unused_result));
+/*
+ * What the worker of a slot accepts on when there are `workers` of them: its
+ * own sockets, and its share of those that are listened on but have no worker
+ * any more, as groups of listeners_count().  fds has room for LISTENERS_MAX.
+ */
+unsigned listeners_of(const struct listeners *l, unsigned slot,
+    unsigned workers, int *fds);
 /* Begins to queue clients for the slot; again does nothing.  -1 with
  * errno. */
 int listeners_start(struct listeners *l, unsigned slot)

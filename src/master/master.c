@@ -36,6 +36,7 @@
 #include "relay.h"
 #include "relay_presence.h"
 #include "reload.h"
+#include "replace.h"
 #include "signals.h"
 #include "spawn.h"
 
@@ -72,8 +73,10 @@ master_exe(void)
 static void
 master_serving(struct master *m)
 {
-	for (unsigned i = 0; i < m->config->workers; i++)
-		if (m->workers[i]->state != CHILD_READY)
+	struct child *c;
+
+	CHILD_FOREACH_WORKER(c, m)
+		if (c->state != CHILD_READY)
 			return;
 	m->phase = MASTER_SERVING;
 	log_info("ready", "listen=%s workers=%u start_ms=%llu",
@@ -86,10 +89,10 @@ master_serving(struct master *m)
 static void
 master_writer_ready(struct master *m, const struct child *writer)
 {
-	control_writer_ready(m->control);
-	for (unsigned i = 0; i < m->config->workers; i++) {
-		struct child *c = m->workers[i];
+	struct child *c;
 
+	control_writer_ready(m->control);
+	CHILD_FOREACH_WORKER(c, m) {
 		/* The writer before it may have died with something
 		 * committed and not announced. */
 		if (writer->lives > 1)
@@ -111,6 +114,8 @@ master_child_ready(struct master *m, struct child *c)
 		master_writer_ready(m, c);
 	else if (c->role == ROLE_WORKER && m->phase == MASTER_STARTING)
 		master_serving(m);
+	if (m->phase == MASTER_SERVING)
+		replace_ready(m->replace, c);
 }
 
 void
@@ -123,14 +128,15 @@ master_child_gone(struct master *m, struct child *c, int wait_status)
 		if (c->role != ROLE_COURIER && c->ready_ms == 0 &&
 		    (c->killed || !WIFSIGNALED(wait_status))) {
 			log_error("cannot start", "child=%s child_slot=%u",
-			    child_role(c), c->slot);
+			    child_role(c), c->seat);
 			drain_fail(m);
 			return;
 		}
 		child_start_again(c);
 		return;
 	case MASTER_SERVING:
-		child_start_again(c);
+		if (!replace_gone(m->replace, c, wait_status))
+			child_start_again(c);
 		return;
 	case MASTER_DRAINING:
 		/* Workers still need a writer for what is in flight. */
@@ -150,6 +156,7 @@ master_on_tick(evutil_socket_t fd, short what, void *arg)
 	struct master *m = arg;
 	uint64_t now = clock_mono_ms();
 	/* Then it was we who stood still, and heartbeats wait to be read. */
+	struct child *c;
 	bool late = now > m->tick_ms + 2 * MASTER_TICK_MS;
 
 	(void)fd;
@@ -159,8 +166,8 @@ master_on_tick(evutil_socket_t fd, short what, void *arg)
 	if (late || (m->phase != MASTER_STARTING && m->phase != MASTER_SERVING))
 		return;
 	child_check(m->writer, now);
-	for (unsigned i = 0; i < m->config->workers; i++)
-		child_check(m->workers[i], now);
+	CHILD_FOREACH_WORKER(c, m)
+		child_check(c, now);
 	child_check(m->courier, now);
 }
 
@@ -290,11 +297,10 @@ master_setup(struct master *m)
 	m->hub = hub_new();
 	m->presence = presence_new(relay_presence, m,
 	    m->config->presence_grace_ms);
-	m->writer = child_new(m, ROLE_WRITER, 0);
-	m->workers = mem_alloc(m->config->workers * sizeof(struct child *));
+	m->writer = child_new(m, ROLE_WRITER, 0, 0);
 	for (unsigned i = 0; i < m->config->workers; i++)
-		m->workers[i] = child_new(m, ROLE_WORKER, i);
-	m->courier = child_new(m, ROLE_COURIER, 0);
+		m->workers[i] = child_new(m, ROLE_WORKER, i, i);
+	m->courier = child_new(m, ROLE_COURIER, 0, 0);
 	m->signals = signals_new(m);
 	m->notify = notify_new(m);
 	m->limit = event_new(m->base, -1, 0, drain_on_limit, m);
@@ -309,14 +315,14 @@ static void
 master_free(struct master *m)
 {
 	control_free(m->control);
-	for (unsigned i = 0; m->workers != NULL && i < m->config->workers; i++)
+	for (unsigned i = 0; i < MASTER_WORKERS_MAX; i++)
 		child_free(m->workers[i]);
-	free(m->workers);
 	child_free(m->writer);
 	child_free(m->courier);
 	signals_free(m->signals);
 	notify_free(m->notify);
 	reload_free(m->reload);
+	replace_free(m->replace);
 	if (m->tick != NULL)
 		event_free(m->tick);
 	if (m->limit != NULL)
@@ -365,11 +371,13 @@ master_main(struct config *config, const char *libexecdir, int argc,
 	m.base = loop_new();
 	m.env = spawn_environment();
 	m.exe = master_exe();
+	program_look(&m.program, "/proc/self/exe");
 	if (m.exe == NULL)
 		master_log_error("cannot start", "/proc is not mounted");
 	else if (master_claim(&m) == 0) {
 		master_setup(&m);
 		m.reload = reload_new(&m, argc, argv);
+		m.replace = replace_new(&m, reload_done);
 		m.status = 0;
 		child_start(m.writer);
 		(void)event_base_dispatch(m.base);

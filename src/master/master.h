@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+#include "program.h"
+
 struct child;
 struct config;
 struct control;
@@ -20,7 +22,12 @@ struct notify;
 struct page;
 struct presence;
 struct reload;
+struct replace;
 struct signals;
+
+/* Worker processes at once, those that are being replaced among them; as
+ * many as the hub and presence have places. */
+#define MASTER_WORKERS_MAX 64
 
 enum master_phase {
 	MASTER_STARTING, /* writer, then workers; the first failure ends it */
@@ -39,6 +46,7 @@ struct master {
 	int lock_fd;
 	int certificate_fd;     /* see certificate.c; -1 = no TLS */
 	char *exe;              /* absolute path of this program */
+	struct program program; /* the file there that is known good */
 	const char *libexecdir; /* where the courier's program is installed */
 	char **env;             /* of the children */
 	struct listeners *listeners;
@@ -47,13 +55,15 @@ struct master {
 	struct event *presence_timer; /* made when first needed */
 	struct control *control;
 	struct reload *reload;
+	struct replace *replace;
 	struct signals *signals;
 	struct notify *notify; /* NULL = no service manager */
 	struct child *writer;
-	struct child **workers; /* config->workers of them */
-	struct child *courier;  /* serving does not depend on it */
-	struct event *tick;     /* looks for stuck children */
-	struct event *limit;    /* of a drain */
+	/* By process slot, NULL = none; see CHILD_FOREACH_WORKER(). */
+	struct child *workers[MASTER_WORKERS_MAX];
+	struct child *courier; /* serving does not depend on it */
+	struct event *tick;    /* looks for stuck children */
+	struct event *limit;   /* of a drain */
 	uint64_t tick_ms;
 	uint64_t started_ms;
 	enum master_phase phase;

@@ -13,6 +13,8 @@ master_sources = \
 	src/master/presence.c src/master/presence.h \
 	src/master/relay.c src/master/relay.h \
 	src/master/relay_presence.c src/master/relay_presence.h \
+	src/master/program.c src/master/program.h \
+	src/master/replace.c src/master/replace.h \
 	src/master/reload.c src/master/reload.h \
 	src/master/signals.c src/master/signals.h \
 	src/master/spawn.c src/master/spawn.h \

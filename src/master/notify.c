@@ -58,13 +58,14 @@ notify_stuck(const struct child *c, uint64_t now)
 static const struct child *
 notify_find_stuck(const struct master *m)
 {
+	struct child *c;
 	uint64_t now = clock_mono_ms();
 
 	if (notify_stuck(m->writer, now))
 		return m->writer;
-	for (unsigned i = 0; i < m->config->workers; i++)
-		if (notify_stuck(m->workers[i], now))
-			return m->workers[i];
+	CHILD_FOREACH_WORKER(c, m)
+		if (notify_stuck(c, now))
+			return c;
 	return NULL;
 }
 
@@ -80,7 +81,7 @@ notify_on_timer(evutil_socket_t fd, short what, void *arg)
 	if (stuck != NULL && !n->starving)
 		log_error("not feeding the watchdog: no heartbeat",
 		    "child=%s child_slot=%u pid=%d", child_role(stuck),
-		    stuck->slot, (int)stuck->pid);
+		    stuck->seat, (int)stuck->pid);
 	n->starving = stuck != NULL;
 	if (n->watchdog && stuck == NULL)
 		sd_notify(0, "WATCHDOG=1");

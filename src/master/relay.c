@@ -52,7 +52,7 @@ static void
 relay_overflow(struct child *to)
 {
 	log_warn("bus queue full, events dropped", "child=%s slot=%u bytes=%zu",
-	    child_role(to), to->slot, link_queued(to->link));
+	    child_role(to), to->seat, link_queued(to->link));
 	page_add(to->m->page, PAGE_SLOT_MASTER, COUNTER_BUS_LOST, 1);
 	link_drop_records(to->link, relay_is_event);
 	relay_lost(to);
@@ -109,9 +109,12 @@ relay_publish(struct child *from, const struct wire_record *rec)
 	}
 	if (p.nkeys == 0)
 		mask = UINT64_MAX;
-	for (unsigned i = 0; i < m->config->workers; i++)
-		if (mask >> i & 1)
-			relay_forward(m->workers[i], &p.inner);
+	for (; mask != 0; mask &= mask - 1) {
+		struct child *to = m->workers[__builtin_ctzll(mask)];
+
+		if (to != NULL)
+			relay_forward(to, &p.inner);
+	}
 	if (p.inner.type == REC_EVENT_WEBHOOK || p.inner.type == REC_LOST)
 		relay_forward(m->courier, &p.inner);
 	return 0;
@@ -164,11 +167,12 @@ void
 relay_idle(struct child *c)
 {
 	struct master *m = c->m;
+	struct child *to;
 	uint64_t sum = 0;
 
-	for (unsigned i = 0; i < m->config->workers; i++) {
-		sum += m->workers[i]->forwarded;
-		m->workers[i]->forwarded = 0;
+	CHILD_FOREACH_WORKER(to, m) {
+		sum += to->forwarded;
+		to->forwarded = 0;
 	}
 	if (sum > 0)
 		page_add(m->page, PAGE_SLOT_MASTER, COUNTER_BUS_RECORDS, sum);
@@ -184,9 +188,11 @@ relay_measure_child(const struct child *c)
 void
 relay_measure(const struct master *m)
 {
+	struct child *c;
+
 	relay_measure_child(m->writer);
-	for (unsigned i = 0; i < m->config->workers; i++)
-		relay_measure_child(m->workers[i]);
+	CHILD_FOREACH_WORKER(c, m)
+		relay_measure_child(c);
 	relay_measure_child(m->courier);
 }
 

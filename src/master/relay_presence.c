@@ -83,11 +83,12 @@ static void
 presence_tell_all(struct master *m)
 {
 	bool behind = false;
+	struct child *c;
 
 	page_set(m->page, PAGE_SLOT_MASTER, GAUGE_USERS_ONLINE,
 	    presence_online(m->presence));
-	for (unsigned i = 0; i < m->config->workers; i++)
-		behind |= presence_tell(m->workers[i]);
+	CHILD_FOREACH_WORKER(c, m)
+		behind |= presence_tell(c);
 	presence_arm(m, behind);
 }
 

@@ -19,9 +19,11 @@
 #include "../common/mem.h"
 #include "certificate.h"
 #include "child.h"
+#include "listen.h"
 #include "master.h"
 #include "notify.h"
 #include "relay_presence.h"
+#include "replace.h"
 
 /* Names of settings that wait for a restart. */
 #define RELOAD_NAMES_MAX 1024
@@ -31,10 +33,13 @@ struct reload {
 	struct master *m;
 	int argc;
 	char **argv;
-	bool again; /* a signal came meanwhile */
+	bool running;
+	bool again;        /* a signal came meanwhile */
+	unsigned taken;    /* settings that running processes took */
+	bool needs_new;    /* one that only new processes take */
+	const char *state; /* how the last one ended */
 	unsigned begun;
 	unsigned done;                  /* reloads that went through */
-	bool refused;                   /* the last one */
 	int64_t at_ms;                  /* Unix: when it was; 0 = never */
 	char why[RELOAD_WHY_MAX];       /* it was refused */
 	char waiting[RELOAD_NAMES_MAX]; /* for a restart: "A B" */
@@ -48,6 +53,7 @@ reload_new(struct master *m, int argc, char **argv)
 	r->m = m;
 	r->argc = argc;
 	r->argv = argv;
+	r->state = "idle";
 	return r;
 }
 
@@ -75,11 +81,15 @@ reload_compare(struct reload *r, const struct config *next)
 	unsigned id = 0, n = 0;
 
 	r->waiting[0] = '\0';
+	r->taken = 0;
+	r->needs_new = false;
 	while ((change = config_diff(r->m->config, next, &id, &name)) !=
 	    CONFIG_SAME) {
 		n++;
 		if (change != CONFIG_RESTART) {
 			log_info("setting changed", "name=%s", name);
+			r->taken++;
+			r->needs_new |= change == CONFIG_REPLACE;
 			continue;
 		}
 		log_warn("setting changed: restart needed", "name=%s", name);
@@ -93,17 +103,19 @@ reload_compare(struct reload *r, const struct config *next)
 static void
 reload_apply(struct master *m)
 {
+	struct child *c;
+
 	log_set_level(m->config->log_level);
-	certificate_reload(m);
+	m->reload->taken += certificate_reload(m);
 	relay_presence_grace(m);
 	/* The others are told when they have said HELLO. */
 	if (m->writer->state >= CHILD_LIVE)
 		child_configure(m->writer);
 	if (m->courier->state >= CHILD_LIVE)
 		child_configure(m->courier);
-	for (unsigned i = 0; i < m->config->workers; i++)
-		if (m->workers[i]->state >= CHILD_LIVE)
-			child_configure(m->workers[i]);
+	CHILD_FOREACH_WORKER(c, m)
+		if (c->state >= CHILD_LIVE)
+			child_configure(c);
 }
 
 /* Other files must hold a good pair; when the same ones have become bad or
@@ -118,6 +130,20 @@ reload_certificate(struct reload *r, const struct config *next)
 		strcmp(next->tls_key, now->tls_key) == 0))
 		return 0;
 	return certificate_check(next, r->why, sizeof(r->why));
+}
+
+/* More workers need more sockets; privileged ports may be out of reach. */
+static void
+reload_grow(struct reload *r, struct config *next)
+{
+	char err[300], quoted[400];
+
+	if (listeners_grow(r->m->listeners, next->workers, err, sizeof(err)) ==
+	    0)
+		return;
+	log_warn("no more workers without a restart", "error=%s",
+	    log_quote(quoted, sizeof(quoted), err, strlen(err)));
+	next->workers = r->m->config->workers;
 }
 
 static int
@@ -143,6 +169,7 @@ reload_settings(struct reload *r)
 		return -1;
 	}
 	log_set_level(level);
+	reload_grow(r, &next);
 	reload_compare(r, &next);
 	config_take(r->m->config, &next);
 	config_free(&next);
@@ -150,28 +177,73 @@ reload_settings(struct reload *r)
 	return 0;
 }
 
+/* Nobody is disturbed for settings that running processes take. */
+static bool
+reload_must_replace(const struct reload *r)
+{
+	struct program now;
+
+	program_look(&now, r->m->exe);
+	return r->taken == 0 || r->needs_new ||
+	    !program_same(&now, &r->m->program) ||
+	    child_outdated(r->m->courier);
+}
+
+static void
+reload_end(struct reload *r)
+{
+	r->running = false;
+	notify_ready(r->m);
+	reload_serving(r);
+}
+
+void
+reload_done(struct master *m, const char *why)
+{
+	struct reload *r = m->reload;
+	char quoted[RELOAD_WHY_MAX + 100];
+
+	if (why == NULL) {
+		r->done++;
+		log_info("reloaded", NULL);
+	} else {
+		r->state = "stopped";
+		(void)snprintf(r->why, sizeof(r->why), "%s", why);
+		log_error("reload stopped, the old processes serve on",
+		    "why=%s",
+		    log_quote(quoted, sizeof(quoted), why, strlen(why)));
+	}
+	reload_end(r);
+}
+
 void
 reload_begin(struct reload *r)
 {
-	if (r->m->phase != MASTER_SERVING) {
-		r->again = r->m->phase == MASTER_STARTING;
+	if (r->m->phase != MASTER_SERVING || r->running) {
+		r->again = r->m->phase == MASTER_STARTING || r->running;
+		if (r->running)
+			log_info("reload again when this one has ended", NULL);
 		return;
 	}
 	log_info("reloading", "signal=SIGHUP");
 	notify_reloading();
+	r->running = true;
 	r->at_ms = clock_unix_ms();
 	r->begun++;
-	r->refused = reload_settings(r) == -1;
-	r->done += !r->refused;
-	notify_ready(r->m);
-	if (!r->refused)
-		log_info("reloaded", NULL);
+	r->state = "idle";
+	if (reload_settings(r) == -1) {
+		r->state = "refused";
+		reload_end(r);
+	} else if (reload_must_replace(r))
+		replace_begin(r->m->replace);
+	else
+		reload_done(r->m, NULL);
 }
 
 void
 reload_serving(struct reload *r)
 {
-	if (!r->again)
+	if (!r->again || r->running)
 		return;
 	r->again = false;
 	reload_begin(r);
@@ -200,11 +272,13 @@ reload_status(const struct reload *r, struct buf *b)
 {
 	(void)buf_addf(b,
 	    "{\"state\":\"%s\",\"begun\":%u,\"done\":%u,\"last_at\":",
-	    r->refused ? "refused" : "idle", r->begun, r->done);
+	    r->running ? "running" : r->state, r->begun, r->done);
 	if (r->at_ms != 0)
 		json_text_time(b, r->at_ms);
 	else
 		(void)buf_adds(b, "null");
+	(void)buf_adds(b, ",");
+	replace_status(r->m->replace, b);
 	(void)buf_adds(b, ",\"why\":");
 	if (r->why[0] != '\0')
 		json_text_string(b, r->why, strlen(r->why));

@@ -16,6 +16,9 @@ void reload_begin(struct reload *r);
 /* The server serves now: what was remembered is begun. */
 void reload_serving(struct reload *r);
 
+/* The replacement of the children has ended: a replace_done. */
+void reload_done(struct master *m, const char *why);
+
 /* What `chatapi status` says of it: one JSON object. */
 void reload_status(const struct reload *r, struct buf *b);
 

@@ -26,11 +26,13 @@ struct signals {
 static struct child *
 signals_find(struct master *m, pid_t pid)
 {
+	struct child *c;
+
 	if (m->writer->pid == pid)
 		return m->writer;
-	for (unsigned i = 0; i < m->config->workers; i++)
-		if (m->workers[i]->pid == pid)
-			return m->workers[i];
+	CHILD_FOREACH_WORKER(c, m)
+		if (c->pid == pid)
+			return c;
 	return m->courier->pid == pid ? m->courier : NULL;
 }
 

@@ -14,9 +14,10 @@
 #include <unistd.h>
 
 #include "../common/mem.h"
+#include "../common/records.h"
 
 #define SPAWN_FD0 3
-#define SPAWN_FDS_MAX 64
+#define SPAWN_FDS_MAX (LISTENERS_MAX + 8)
 
 static bool
 spawn_is_private(const char *variable)
@@ -66,7 +67,7 @@ spawn_place(const int *fds, unsigned nfds)
 	int moved[SPAWN_FDS_MAX];
 
 	for (unsigned i = 0; i < nfds; i++) {
-		moved[i] = fcntl(fds[i], F_DUPFD, SPAWN_FD0 + SPAWN_FDS_MAX);
+		moved[i] = fcntl(fds[i], F_DUPFD, SPAWN_FD0 + (int)nfds);
 		if (moved[i] == -1)
 			return -1;
 	}

@@ -39,6 +39,8 @@ status_state(const struct child *c)
 {
 	if (c->pid == 0)
 		return "down";
+	if (c->leaving)
+		return "leaving";
 	switch (c->state) {
 	case CHILD_READY:
 		return "ready";
@@ -53,11 +55,13 @@ status_state(const struct child *c)
 static bool
 status_serving(const struct master *m)
 {
+	struct child *c;
+
 	if (m->phase != MASTER_SERVING ||
 	    atomic_load(&m->page->db_writable) == 0)
 		return false;
-	for (unsigned i = 0; i < m->config->workers; i++)
-		if (m->workers[i]->state == CHILD_READY)
+	CHILD_FOREACH_WORKER(c, m)
+		if (c->state == CHILD_READY)
 			return true;
 	return false;
 }
@@ -133,7 +137,7 @@ status_child(const struct child *c, struct buf *b)
 
 	(void)buf_addf(b, ",{\"role\":\"%s\"", child_role(c));
 	if (c->role == ROLE_WORKER)
-		status_number(b, "slot", c->slot);
+		status_number(b, "slot", c->seat);
 	status_number(b, "pid", (uint64_t)c->pid);
 	(void)buf_adds(b, ",");
 	status_text(b, "state", status_state(c));
@@ -154,6 +158,8 @@ status_child(const struct child *c, struct buf *b)
 static void
 status_processes(const struct master *m, struct buf *b)
 {
+	struct child *c;
+
 	(void)buf_adds(b, ",\"processes\":[{\"role\":\"master\"");
 	status_number(b, "pid", (uint64_t)getpid());
 	(void)buf_adds(b,
@@ -162,8 +168,10 @@ status_processes(const struct master *m, struct buf *b)
 	(void)buf_adds(b, "}");
 	status_child(m->writer, b);
 	status_child(m->courier, b);
-	for (unsigned i = 0; i < m->config->workers; i++)
-		status_child(m->workers[i], b);
+	for (unsigned seat = 0; seat < MASTER_WORKERS_MAX; seat++)
+		CHILD_FOREACH_WORKER(c, m)
+			if (c->seat == seat)
+				status_child(c, b);
 	(void)buf_adds(b, "]");
 }
 

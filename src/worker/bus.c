@@ -235,6 +235,9 @@ bus_record(struct link *l, const struct wire_record *rec, void *arg)
 			return -1;
 		ws_presence_reset(w->presence);
 		return 0;
+	case REC_REPLACED:
+		w->replaced = true;
+		return rec_empty_get(rec);
 	case REC_DRAIN:
 		if (rec_drain_get(rec, &v) == -1)
 			return -1;

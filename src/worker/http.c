@@ -488,18 +488,6 @@ http_free(struct http *h)
 	free(h);
 }
 
-void
-http_stop_accepting(struct http *h)
-{
-	h->stopping = true;
-	for (unsigned i = 0; i < h->nlisteners; i++) {
-		evconnlistener_disable(h->listeners[i]);
-		/* Without a callback a late accept_resume() does nothing. */
-		evconnlistener_set_cb(h->listeners[i], NULL, NULL);
-	}
-	http_conn_close_idle(h);
-}
-
 unsigned
 http_in_flight(const struct http *h)
 {

@@ -512,6 +512,22 @@ conn_janitor(evutil_socket_t fd, short what, void *arg)
 }
 
 void
+http_conn_count(const struct http *h, unsigned *idle, unsigned *busy)
+{
+	const struct http_conn *c;
+
+	*idle = *busy = 0;
+	TAILQ_FOREACH(c, &h->fresh, all)
+		(*idle)++;
+	TAILQ_FOREACH(c, &h->conns, all) {
+		if (c->phase == HTTP_IDLE)
+			(*idle)++;
+		else
+			(*busy)++;
+	}
+}
+
+void
 http_conn_close_idle(struct http *h)
 {
 	struct http_conn *c, *next;

@@ -36,7 +36,7 @@ struct ws_socket;
 #define HTTP_BODY_MS 60000
 #define HTTP_IDLE_S 75
 #define HTTP_REQUEST_ID_MAX 128
-#define HTTP_LISTENERS_MAX 64
+#define HTTP_LISTENERS_MAX LISTENERS_MAX
 
 /* What a connection is doing, for its deadline. */
 enum http_phase {
@@ -104,6 +104,8 @@ struct http {
 	struct event *dead_ev;
 	int devnull;
 	bool stopping;
+	uint64_t idle_until_ms; /* of a gentle stop, see http_stop.c */
+	uint64_t busy_until_ms;
 	unsigned in_flight;
 	struct json_tokener *tokener;
 	struct buf body; /* see http_body() */
@@ -178,6 +180,8 @@ void http_conn_linger(struct http_conn *c, const void *head, size_t head_len,
 void http_conn_adopt(struct http *h);
 /* Drain: closes those that are idle. */
 void http_conn_close_idle(struct http *h);
+/* Connections on which nothing is under way, or something is. */
+void http_conn_count(const struct http *h, unsigned *idle, unsigned *busy);
 
 /* ---- http_tls.c ---- */
 int http_tls_init(struct http *h);

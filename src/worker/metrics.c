@@ -152,10 +152,14 @@ metric_worker_value(const struct metrics *m, const struct metric_worker *w,
     unsigned slot)
 {
 	uint64_t sum = 0;
+	int at = PAGE_SLOT_WORKER0;
 
+	/* Which process has the seat changes with each replacement. */
+	while (at < PAGE_SLOTS &&
+	    page_get(m->page, at, GAUGE_WORKER_SEAT) != slot + 1)
+		at++;
 	for (unsigned i = 0; i < w->n; i++)
-		sum += page_get(m->page, PAGE_SLOT_WORKER0 + (int)slot,
-		    (enum page_counter)(w->first + i));
+		sum += page_get(m->page, at, (enum page_counter)(w->first + i));
 	return sum;
 }
 

@@ -41,6 +41,15 @@
 #define DRAIN_LOOK_MS 20
 
 static void
+worker_title(const struct worker *w, const char *what)
+{
+	char title[48];
+
+	snprintf(title, sizeof(title), "chatapi: worker %u%s", w->seat, what);
+	proctitle_set(title);
+}
+
+static void
 worker_drain_look(evutil_socket_t fd, short what, void *arg)
 {
 	struct worker *w = arg;
@@ -48,8 +57,8 @@ worker_drain_look(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (http_in_flight(w->http) == 0 && ws_list_count(w->ws) == 0 &&
-	    submit_pending(w->submit) == 0) {
+	if (http_in_flight(w->http) == 0 && !http_lingers(w->http) &&
+	    ws_list_count(w->ws) == 0 && submit_pending(w->submit) == 0) {
 		event_base_loopbreak(w->base);
 		return;
 	}
@@ -64,7 +73,9 @@ worker_drain(struct worker *w, uint64_t timeout_ms)
 	w->draining = true;
 	log_info("draining", "requests=%u connections=%u",
 	    http_in_flight(w->http), ws_list_count(w->ws));
-	http_stop_accepting(w->http);
+	if (w->replaced)
+		worker_title(w, ", leaving");
+	http_stop_accepting(w->http, w->replaced);
 	ws_list_drain(w->ws, timeout_ms);
 	worker_drain_look(-1, 0, w);
 }
@@ -90,7 +101,7 @@ worker_console(struct worker *w)
 	if (!w->config.console || dir == NULL)
 		return;
 	w->console = console_load(dir);
-	if (w->console == NULL && w->slot == 0)
+	if (w->console == NULL && w->seat == 0)
 		log_warn("no web console: its files are not there",
 		    "dir=%s errno=%d", dir, errno);
 }
@@ -127,6 +138,9 @@ worker_configure(struct worker *w, const struct wire_record *rec)
 	if (rec_config_get(rec, &r) == -1)
 		return -1;
 	w->incarnation = r.incarnation;
+	w->seat = r.seat;
+	log_init("worker", (int)w->seat);
+	worker_title(w, "");
 	log_set_level(w->config.log_level);
 	w->reader = reader_open(w->config.dsn.path,
 	    w->config.dsn.busy_timeout_ms);
@@ -190,11 +204,9 @@ int
 worker_main(unsigned slot)
 {
 	struct worker w = { 0 };
-	char title[32];
 
-	log_init("worker", (int)slot);
-	snprintf(title, sizeof(title), "chatapi: worker %u", slot);
-	proctitle_set(title);
+	log_init("worker", -1);
+	proctitle_set("chatapi: worker");
 	worker_signals();
 	w.slot = slot;
 	w.page_slot = PAGE_SLOT_WORKER0 + (int)slot;

@@ -28,10 +28,12 @@ struct worker {
 	struct event_base *base;
 	struct config config;
 	struct page *page;
-	unsigned slot;
+	unsigned slot; /* at the hub */
+	unsigned seat; /* which sockets: what people know as its slot */
 	int page_slot;
 	uint64_t incarnation;
 	bool draining;
+	bool replaced;                /* another one has its sockets */
 	struct reader *reader;        /* read-only database */
 	struct submit *submit;        /* operations at the writer */
 	struct auth *auth;            /* keys and tenants, cached */

@@ -36,6 +36,7 @@ worker_sources += \
 	src/worker/http_forwarded.c \
 	src/worker/http_identity.c \
 	src/worker/http_reply.c \
+	src/worker/http_stop.c \
 	src/worker/http_scan.c src/worker/http_scan.h \
 	src/worker/http_tls.c \
 	src/worker/jwt.c src/worker/jwt.h \

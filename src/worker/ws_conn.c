@@ -146,7 +146,7 @@ conn_welcome(struct ws_conn *c)
 	buf_addf(&b,
 	    "{\"type\":\"welcome\",\"session_id\":\"%u-%llx%llx\","
 	    "\"user_id\":",
-	    c->w->slot, (unsigned long long)c->w->incarnation,
+	    c->w->seat, (unsigned long long)c->w->incarnation,
 	    (unsigned long long)c->id);
 	json_text_string(&b, c->user->name, c->user->len);
 	buf_addf(&b,

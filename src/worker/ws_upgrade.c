@@ -234,7 +234,9 @@ ws_upgrade(struct http_request *q)
 	if ((!once && !who_may(q, token, &who)) || !origin_check(q) ||
 	    !handshake_check(q))
 		return;
-	if (http_worker(q)->draining)
+	/* With a successor at hand, 1012 sends him there at once; a token
+	 * that opens one connection must not be used up for that. */
+	if (http_worker(q)->draining && (once || !http_worker(q)->replaced))
 		http_error(q, OUTCOME_BUSY, NULL, NULL);
 	else if (once)
 		token_redeem(q, token);

@@ -3,9 +3,10 @@
 says of it."""
 import json
 import os
+import shutil
 import signal
 
-from harness import MASTER_KEY, Server, run, until
+from harness import BIN, MASTER_KEY, Server, run, until
 
 # What the file says unless a test wants it otherwise; the environment, which
 # would beat it, says nothing.
@@ -30,6 +31,22 @@ class ConfServer(Server):
         with open(path + ".new", "w", encoding="utf-8") as f:
             f.write(text)
         os.rename(path + ".new", path)
+
+    def own_program(self):
+        """A copy of the program, to be replaced during the test."""
+        self.program = os.path.join(self.dir, "chatapi")
+        for name in ("chatapi", "chatapi-courier"):
+            beside = os.path.join(os.path.dirname(BIN), name)
+            if os.path.exists(beside):
+                shutil.copy(beside, os.path.join(self.dir, name))
+        return self
+
+    def install(self, data):
+        """Puts another program in its place, as an upgrade does."""
+        with open(self.program + ".new", "wb") as f:
+            f.write(data)
+        os.chmod(self.program + ".new", 0o755)
+        os.rename(self.program + ".new", self.program)
 
     def hup(self):
         self.process.send_signal(signal.SIGHUP)

@@ -30,6 +30,7 @@ EXTRA_DIST += \
 	tests/e2e/conftest.py \
 	tests/e2e/contract.py \
 	tests/e2e/contract_cases.py \
+	tests/e2e/crowd.py \
 	tests/e2e/control.py \
 	tests/e2e/e2e.sh \
 	tests/e2e/faults.py \
@@ -85,6 +86,7 @@ EXTRA_DIST += \
 	tests/e2e/test_proxy.py \
 	tests/e2e/test_rate_limit.py \
 	tests/e2e/test_receipts.py \
+	tests/e2e/test_reload.py \
 	tests/e2e/test_rest_edit.py \
 	tests/e2e/test_respawn.py \
 	tests/e2e/test_rest_errors.py \

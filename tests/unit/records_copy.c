@@ -395,6 +395,7 @@ static int (*const copies[256])(struct buf *, const struct wire_record *) = {
 	[REC_OP_DEAD_LETTER_DROP] = copy_op_dead_letter,
 	[REC_REPLY] = copy_reply,
 	[REC_STATUS] = copy_empty,
+	[REC_REPLACED] = copy_empty,
 };
 
 int

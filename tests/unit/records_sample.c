@@ -362,5 +362,6 @@ records_sample(struct buf *b)
 		 &sample_dead_letter) == 0;
 	n += rec_reply_put(b, &sample_reply) == 0;
 	n += rec_empty_put(b, REC_STATUS) == 0;
+	n += rec_empty_put(b, REC_REPLACED) == 0;
 	return n;
 }

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/records.h"
 #include "master/listen.h"
 
 static int
@@ -47,6 +48,41 @@ dial(unsigned port)
 		return fd;
 	close(fd);
 	return -1;
+}
+
+/* Workers up and down: new slots get sockets, and those of slots that have no
+ * worker any more are shared among the others. */
+static void
+test_slots_come_and_go(void **state)
+{
+	char *addresses[] = { "127.0.0.1:0" };
+	char err[300] = "";
+	struct listeners *l = listeners_open(addresses, 1, NULL, 0, 2, err,
+	    sizeof(err));
+	int fds[LISTENERS_MAX], client;
+
+	(void)state;
+	assert_non_null(l);
+	assert_int_equal(listeners_grow(l, 1, err, sizeof(err)), 0);
+	assert_int_equal(listeners_slots(l), 2);
+	assert_int_equal(listeners_grow(l, 5, err, sizeof(err)), 0);
+	assert_int_equal(listeners_slots(l), 5);
+	for (unsigned slot = 0; slot < 4; slot++)
+		assert_int_equal(listeners_start(l, slot), 0);
+	for (unsigned slot = 0; slot < 4; slot++) {
+		assert_int_equal(listeners_of(l, slot, 4, fds), 1);
+		assert_int_equal(fds[0], listeners_fds(l, slot)[0]);
+	}
+	/* The last one was never listened on: nobody waits there. */
+	assert_int_equal(listeners_of(l, 0, 2, fds), 2);
+	assert_int_equal(fds[1], listeners_fds(l, 2)[0]);
+	assert_int_equal(listeners_of(l, 1, 2, fds), 2);
+	assert_int_equal(fds[1], listeners_fds(l, 3)[0]);
+	assert_int_equal(listeners_of(l, 0, 1, fds), 4);
+	client = dial(port_of(l));
+	assert_int_not_equal(client, -1);
+	close(client);
+	listeners_free(l);
 }
 
 static void
@@ -167,6 +203,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_slots_come_and_go),
 		cmocka_unit_test(test_one_socket_a_slot),
 		cmocka_unit_test(test_queues_when_started),
 		cmocka_unit_test(test_another_server_is_noticed),

@@ -66,6 +66,9 @@ fill(struct fixture *f)
 			page_add(f->page, PAGE_SLOT_WORKER0 + slot,
 			    (enum page_counter)c,
 			    (uint64_t)(1000 * (c + 1) + slot));
+	for (int slot = 0; slot < WORKERS; slot++)
+		page_set(f->page, PAGE_SLOT_WORKER0 + slot, GAUGE_WORKER_SEAT,
+		    (uint64_t)slot + 1);
 	page_add(f->page, PAGE_SLOT_RETIRED, COUNTER_DELIVERIES, 5);
 }
 

@@ -15,7 +15,7 @@
 #include "records_copy.h"
 #include "records_sample.h"
 
-#define KINDS 65
+#define KINDS 66
 
 static struct buf buf;
 
@@ -711,7 +711,7 @@ test_unknown_types(void **state)
 		bool empty = type == REC_READY || type == REC_HEARTBEAT ||
 		    type == REC_LOST || type == REC_DRAINED ||
 		    type == REC_PRESENCE_RESET || type == REC_CERTIFICATE ||
-		    type == REC_STATUS;
+		    type == REC_STATUS || type == REC_REPLACED;
 
 		assert_int_equal(rec_empty_get(&w), empty ? 0 : -1);
 		assert_int_equal(copy_payload((uint8_t)type, "", 0, 0),

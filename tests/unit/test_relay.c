@@ -134,7 +134,8 @@ setup(void **state)
 	f->m.presence = presence_new(relay_presence, &f->m, GRACE_MS);
 	for (unsigned i = 0; i <= WORKERS; i++) {
 		struct child *c = child_new(&f->m,
-		    i < WORKERS ? ROLE_WORKER : ROLE_WRITER, i % WORKERS);
+		    i < WORKERS ? ROLE_WORKER : ROLE_WRITER, i % WORKERS,
+		    i % WORKERS);
 		int fds[2];
 
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
@@ -147,9 +148,10 @@ setup(void **state)
 		f->far[i].link = link_new(f->m.base, fds[1], 64 * 1024 * 1024,
 		    &far_ops, &f->far[i]);
 	}
-	f->m.workers = f->children;
+	for (int i = 0; i < WORKERS; i++)
+		f->m.workers[i] = f->children[i];
 	f->m.writer = f->children[WORKERS];
-	f->m.courier = child_new(&f->m, ROLE_COURIER, 0);
+	f->m.courier = child_new(&f->m, ROLE_COURIER, 0, 0);
 	*state = f;
 	return 0;
 }
