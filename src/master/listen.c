@@ -421,7 +421,8 @@ listen_adopt(struct listeners *l, int fd, char *err, size_t errsize)
 }
 
 struct listeners *
-listeners_adopt(const int *fds, unsigned n, char *err, size_t errsize)
+listeners_adopt(const int *fds, const uint8_t *kinds, unsigned n, char *err,
+    size_t errsize)
 {
 	struct listeners *l = mem_alloc(sizeof(*l));
 
@@ -433,9 +434,11 @@ listeners_adopt(const int *fds, unsigned n, char *err, size_t errsize)
 		    LISTEN_SOCKETS_MAX);
 		goto fail;
 	}
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
+		l->addr[i].kind = kinds[i];
 		if (listen_adopt(l, fds[i], err, errsize) == -1)
 			goto fail;
+	}
 	listen_text(l);
 	return l;
 fail:

@@ -26,12 +26,12 @@ struct listeners *listeners_open(char *const *addresses, int n,
     char *const *tls_addresses, int ntls, unsigned slots, char *err,
     size_t errsize);
 /*
- * Takes over n listening sockets that a service manager made, in place of
+ * Takes over n listening sockets of these kinds that a service manager made, in place of
  * any of our own: all slots share them, and they are already listened on.
  * NULL with a sentence in err.
  */
-struct listeners *listeners_adopt(const int *fds, unsigned n, char *err,
-    size_t errsize);
+struct listeners *listeners_adopt(const int *fds, const uint8_t *kinds,
+    unsigned n, char *err, size_t errsize);
 void listeners_free(struct listeners *l);
 /* Gives these files to whom we are going to be; -1 with errno. */
 int listeners_give(const struct listeners *l, uid_t uid, gid_t gid)

@@ -212,12 +212,21 @@ master_listen(struct master *m, char *err, size_t errsize)
 {
 	const struct config *config = m->config;
 	int fds[LISTEN_SOCKETS_MAX];
-	int n = notify_sockets(fds, LISTEN_SOCKETS_MAX, err, errsize);
+	uint8_t kinds[LISTEN_SOCKETS_MAX];
+	int n = notify_sockets(fds, kinds, LISTEN_SOCKETS_MAX, err, errsize);
 
 	if (n == -1)
 		return -1;
+	for (int i = 0; i < n; i++)
+		if (kinds[i] == LISTENER_TLS && config->tls_cert == NULL) {
+			(void)snprintf(err, errsize,
+			    "the service manager's socket `https' needs "
+			    "TLS_CERT and TLS_KEY");
+			return -1;
+		}
 	if (n > 0)
-		m->listeners = listeners_adopt(fds, (unsigned)n, err, errsize);
+		m->listeners = listeners_adopt(fds, kinds, (unsigned)n, err,
+		    errsize);
 	else
 		m->listeners = listeners_open(config->listen, config->nlisten,
 		    config->tls_listen, config->ntls_listen, config->workers,

@@ -20,6 +20,7 @@
 #include "../common/log.h"
 #include "../common/mem.h"
 #include "../common/page.h"
+#include "../common/records.h"
 #include "child.h"
 #include "master.h"
 
@@ -153,18 +154,25 @@ notify_stopping(uint64_t timeout_ms)
 }
 
 int
-notify_sockets(int *fds, unsigned max, char *err, size_t errsize)
+notify_sockets(int *fds, uint8_t *kinds, unsigned max, char *err,
+    size_t errsize)
 {
-	int n = sd_listen_fds(0);
+	char **names = NULL;
+	int n = sd_listen_fds_with_names(0, &names);
 
 	if (n < 0 || (unsigned)n > max) {
 		(void)snprintf(err, errsize,
 		    "cannot take the sockets of the service manager: %s",
 		    n < 0 ? strerror(-n) : "too many");
-		return -1;
+		n = -1;
 	}
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
 		fds[i] = SD_LISTEN_FDS_START + i;
+		kinds[i] = strcmp(names[i], "https") == 0 ? LISTENER_TLS : 0;
+	}
+	for (char **p = names; p != NULL && *p != NULL; p++)
+		free(*p);
+	free(names);
 	if (n > 0)
 		log_info("sockets of the service manager, in place of "
 			 "LISTEN_ADDR",
@@ -205,11 +213,13 @@ notify_stopping(uint64_t timeout_ms)
 }
 
 int
-notify_sockets(int *fds, unsigned max, char *err, size_t errsize)
+notify_sockets(int *fds, uint8_t *kinds, unsigned max, char *err,
+    size_t errsize)
 {
 	const char *pid = getenv("LISTEN_PID");
 
 	(void)fds;
+	(void)kinds;
 	(void)max;
 	if (pid == NULL || strtol(pid, NULL, 10) != (long)getpid())
 		return 0;

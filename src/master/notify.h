@@ -25,10 +25,11 @@ void notify_reloading(void);
 void notify_stopping(uint64_t timeout_ms);
 
 /*
- * The listening sockets that came with the start into fds: how many, 0 when
- * none did.  -1 with a sentence in err.
+ * The listening sockets that came with the start into fds, and what their
+ * names say of them into kinds ("https": LISTENER_TLS): how many, 0 when none
+ * did.  -1 with a sentence in err.
  */
-int notify_sockets(int *fds, unsigned max, char *err, size_t errsize)
-    __attribute__((warn_unused_result));
+int notify_sockets(int *fds, uint8_t *kinds, unsigned max, char *err,
+    size_t errsize) __attribute__((warn_unused_result));
 
 #endif

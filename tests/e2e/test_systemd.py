@@ -195,6 +195,27 @@ def test_several_sockets(manager, started):
         server.stop()
 
 
+def test_tls_by_name(manager, started, tmp_path):
+    """A socket named https speaks TLS, the others do not."""
+    from tls import Authority
+    ca = Authority(tmp_path)
+    with bound() as plain, bound() as secret:
+        server = started(service(workers=1))
+        server.port = plain.getsockname()[1]
+        manager.start(server, [secret], ["https"])
+        assert server.process.wait(DEADLINE) == 1
+        assert "TLS_CERT" in server.log()
+        server.env.update(TLS_CERT=ca.files[0], TLS_KEY=ca.files[1])
+        manager.start_ready(server, [plain, secret], ["http", "https"])
+        assert b" 200 " in answered(ask(plain.getsockname()))
+        with socket.create_connection(secret.getsockname(), DEADLINE) as s, \
+                ca.context().wrap_socket(
+                    s, server_hostname="localhost") as t:
+            t.sendall(REQUEST)
+            assert b" 200 " in t.recv(4096)
+        server.stop()
+
+
 def datagrams():
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     s.bind(("127.0.0.1", 0))
