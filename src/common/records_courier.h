@@ -43,6 +43,9 @@ int rec_event_webhook_put(struct buf *b, const struct rec_event_tenant *r);
 int rec_event_webhook_get(const struct wire_record *w,
     struct rec_event_tenant *r);
 
+/* What is delivered; rests in the tables outbox and delivery. */
+enum webhook_kind { WEBHOOK_MESSAGE = 1, WEBHOOK_NOTIFICATION };
+
 /* ---- operations ---- */
 
 /*

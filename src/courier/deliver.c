@@ -195,6 +195,30 @@ delivery_posted(const struct post_result *r, void *arg)
 
 /* ---- sending ---- */
 
+/* As it now stands.  1, 0 when there is none any more, -1 failed. */
+static int
+delivery_body(const struct delivery *v, const struct webhook *w,
+    struct buf *body)
+{
+	struct view *view = v->d->c->view;
+	struct view_message m;
+	struct notify_text t;
+	int rc;
+
+	if (v->row.kind == WEBHOOK_NOTIFICATION) {
+		rc = view_notification(view, v->t->id, v->row.room,
+		    w->recipient, &t);
+		if (rc == 1)
+			webhook_notification(body, w, &t);
+	} else {
+		rc = view_message(view, v->t->id, v->row.room, v->row.seq, &m);
+		if (rc == 1)
+			webhook_message(body, w, &m);
+	}
+	view_release(view);
+	return rc;
+}
+
 static void
 delivery_send(struct delivery *v, const struct view_tenant *tenant)
 {
@@ -202,26 +226,22 @@ delivery_send(struct delivery *v, const struct view_tenant *tenant)
 	struct webhook w = { .id = v->row.token,
 		.recipient = { v->row.recipient, v->row.recipient_len },
 		.tenant = tenant->token };
-	struct view_message m;
 	const char *error = NULL;
 	struct buf body;
 	int rc;
 
 	v->tried_ms = clock_unix_ms();
 	w.unix_s = v->tried_ms / 1000;
-	rc = view_message(c->view, v->t->id, v->row.room, v->row.seq, &m);
-	if (rc == 0) {
-		/* Deleted, or too old: nobody wants it any more. */
+	buf_init(&body, WEBHOOK_BODY_MAX);
+	if ((rc = delivery_body(v, &w, &body)) == 0) {
+		/* Deleted, too old or acknowledged: nobody wants it any
+		 * more. */
+		buf_free(&body);
 		delivery_done(v);
 		return;
 	}
-	buf_init(&body, WEBHOOK_BODY_MAX);
-	if (rc == 1) {
-		webhook_body(&body, &w, &m);
-		view_release(c->view);
-	}
 	if (rc == -1 || body.failed)
-		error = "the message could not be read";
+		error = "what is to be delivered could not be read";
 	else
 		error = webhook_sign(&w, c->secrets, tenant, &body);
 	if (error == NULL &&

@@ -6,6 +6,7 @@
  */
 #include "outbox.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -131,6 +132,7 @@ step_done(const struct rec_reply *reply, void *arg)
 			return;
 		}
 		memcpy(s->row.after, s->next, s->next_len);
+		s->row.after[s->next_len] = '\0';
 		s->row.after_len = s->next_len;
 		courier_work(s->o->c);
 		step_page(s);
@@ -202,21 +204,48 @@ step_member(struct str user, void *arg)
 	return true;
 }
 
-/* Reads the next page of members and asks for them. */
+static bool
+step_inbox(uint64_t id, struct str user, void *arg)
+{
+	struct step *s = arg;
+
+	(void)step_member(user, s);
+	s->next_len = (size_t)snprintf(s->next, sizeof(s->next), "%llu",
+	    (unsigned long long)id);
+	return true;
+}
+
+/* The next page of those whom the row may concern.  -1 failed. */
+static int
+step_read(struct step *s)
+{
+	struct view *view = s->o->c->view;
+	struct str after = { s->row.after, s->row.after_len };
+	int rc;
+
+	if (s->row.kind == WEBHOOK_NOTIFICATION)
+		return view_inbox(view, s->row.room,
+		    strtoull(s->row.after, NULL, 10), s->row.seq,
+		    ABSENCE_USERS_MAX, step_inbox, s);
+	/* Not the sender; and nobody, when the message is deleted. */
+	rc = view_sender(view, s->t->id, s->row.room, s->row.seq, s->sender,
+	    &s->sender_len);
+	return rc == 1 ? view_members(view, s->row.room, after,
+			     ABSENCE_USERS_MAX, step_member, s) :
+			 rc;
+}
+
+/* Reads the next page and asks for those in it. */
 static void
 step_page(struct step *s)
 {
 	struct courier *c = s->o->c;
-	struct str after = { s->row.after, s->row.after_len };
-	int rc = view_sender(c->view, s->t->id, s->row.room, s->row.seq,
-	    s->sender, &s->sender_len);
+	int rc;
 
 	s->n = s->rows = 0;
 	s->next_len = 0;
 	buf_clear(&s->names);
-	if (rc == 1)
-		rc = view_members(c->view, s->row.room, after,
-		    ABSENCE_USERS_MAX, step_member, s);
+	rc = step_read(s);
 	if (rc == -1 || s->names.failed) {
 		step_later(s);
 		return;

@@ -28,12 +28,21 @@ static const char *const sql[VIEW_SQL_LAST] = {
 	    "SELECT id, retention_days FROM tenant INDEXED BY tenant_retention "
 	    "WHERE id > ?1 AND retention_days IS NOT NULL "
 	    "AND deleted_ms IS NULL ORDER BY id LIMIT 1",
-	[VIEW_OUTBOX] = "SELECT id, room, seq, after_user FROM outbox "
+	[VIEW_OUTBOX] = "SELECT id, kind, room, seq, after_user FROM outbox "
 			"INDEXED BY outbox_tenant "
 			"WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT 1",
 	[VIEW_MEMBERS] = "SELECT user FROM member WHERE room = ?1 "
 			 "AND user > ?2 ORDER BY user LIMIT ?3",
-	[VIEW_DUE] = "SELECT id, token, room, seq, decided, attempts, "
+	[VIEW_INBOX] = "SELECT id, user FROM inbox WHERE id > ?2 "
+		       "AND id <= ?3 AND +notification = ?1 "
+		       "ORDER BY id LIMIT ?4",
+	[VIEW_NOTIFICATION] =
+	    "SELECT n.token, n.topic, n.payload, n.created_ms "
+	    "FROM notification n CROSS JOIN inbox i "
+	    "INDEXED BY inbox_notification "
+	    "ON i.notification = n.id AND i.user = ?3 "
+	    "WHERE n.id = ?2 AND n.tenant = ?1",
+	[VIEW_DUE] = "SELECT id, kind, token, room, seq, decided, attempts, "
 		     "recipient FROM delivery INDEXED BY delivery_due "
 		     "WHERE tenant = ?1 AND state = 0 AND next_ms <= ?2 "
 		     "ORDER BY next_ms LIMIT ?3",
@@ -267,9 +276,10 @@ view_outbox(struct view *v, uint64_t tenant, uint64_t last,
 	if ((rc = ROW(v, VIEW_OUTBOX, &s, tenant, last)) != 1)
 		return rc;
 	row->id = column_u64(s, 0);
-	row->room = column_u64(s, 1);
-	row->seq = column_u64(s, 2);
-	row->after_len = column_copy(s, 3, row->after, sizeof(row->after));
+	row->kind = sqlite3_column_int(s, 1);
+	row->room = column_u64(s, 2);
+	row->seq = column_u64(s, 3);
+	row->after_len = column_copy(s, 4, row->after, sizeof(row->after));
 	return view_done(s, 1);
 }
 
@@ -291,6 +301,22 @@ view_members(struct view *v, uint64_t room, struct str after, unsigned limit,
 	return view_done(s, rc == -1 ? -1 : 1);
 }
 
+int
+view_inbox(struct view *v, uint64_t notification, uint64_t after, uint64_t last,
+    unsigned limit, view_inbox_fn *fn, void *arg)
+{
+	sqlite3_stmt *s;
+	int rc;
+
+	rc = ROW(v, VIEW_INBOX, &s, notification, after, last, limit);
+	if (rc != 1)
+		return rc;
+	while (fn(column_u64(s, 0), column_str(s, 1), arg) &&
+	    (rc = view_step(v, s)) == 1)
+		;
+	return view_done(s, rc == -1 ? -1 : 1);
+}
+
 /* ---- deliveries ---- */
 
 int
@@ -306,12 +332,13 @@ view_due(struct view *v, uint64_t tenant, int64_t until_ms, unsigned limit,
 		return rc;
 	do {
 		d.id = column_u64(s, 0);
-		(void)column_copy(s, 1, d.token, sizeof(d.token));
-		d.room = column_u64(s, 2);
-		d.seq = column_u64(s, 3);
-		d.decided = sqlite3_column_int(s, 4) != 0;
-		d.attempts = (uint32_t)column_u64(s, 5);
-		d.recipient_len = column_copy(s, 6, d.recipient,
+		d.kind = sqlite3_column_int(s, 1);
+		(void)column_copy(s, 2, d.token, sizeof(d.token));
+		d.room = column_u64(s, 3);
+		d.seq = column_u64(s, 4);
+		d.decided = sqlite3_column_int(s, 5) != 0;
+		d.attempts = (uint32_t)column_u64(s, 6);
+		d.recipient_len = column_copy(s, 7, d.recipient,
 		    sizeof(d.recipient));
 	} while (fn(&d, arg) && (rc = view_step(v, s)) == 1);
 	return view_done(s, rc == -1 ? -1 : 1);
@@ -360,6 +387,29 @@ view_message(struct view *v, uint64_t tenant, uint64_t room, uint64_t seq,
 		.content_len = content.len,
 		.meta = meta.len > 0 ? meta.p : NULL,
 		.meta_len = meta.len };
+	return 1;
+}
+
+int
+view_notification(struct view *v, uint64_t tenant, uint64_t notification,
+    struct str recipient, struct notify_text *t)
+{
+	sqlite3_stmt *s = view_statement(v, VIEW_NOTIFICATION);
+	int rc;
+
+	if (s == NULL)
+		return -1;
+	(void)sqlite3_bind_int64(s, 1, (sqlite3_int64)tenant);
+	(void)sqlite3_bind_int64(s, 2, (sqlite3_int64)notification);
+	(void)sqlite3_bind_text(s, 3, recipient.p, (int)recipient.len,
+	    SQLITE_STATIC);
+	if ((rc = view_step(v, s)) != 1)
+		return view_done(s, rc);
+	v->open = s;
+	t->token = column_str(s, 0);
+	t->topic = column_str(s, 1);
+	t->payload = column_str(s, 2);
+	t->created_ms = sqlite3_column_int64(s, 3);
 	return 1;
 }
 

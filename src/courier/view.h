@@ -16,6 +16,7 @@
 
 #include "../common/ids.h"
 #include "../common/message.h"
+#include "../common/notify_text.h"
 #include "../common/records.h"
 #include "../common/secret.h"
 
@@ -46,8 +47,9 @@ int view_next_retention(struct view *v, uint64_t after, uint64_t *id,
 /* ---- the outbox ---- */
 struct view_outbox {
 	uint64_t id;
-	uint64_t room;
-	uint64_t seq;
+	int kind;      /* enum webhook_kind */
+	uint64_t room; /* or the notification */
+	uint64_t seq;  /* or the last row of its inbox */
 	size_t after_len;
 	char after[VIEW_USER_SIZE];
 };
@@ -58,12 +60,18 @@ int view_outbox(struct view *v, uint64_t tenant, uint64_t last,
 typedef bool view_user_fn(struct str user, void *arg);
 int view_members(struct view *v, uint64_t room, struct str after,
     unsigned limit, view_user_fn *fn, void *arg);
+/* Up to limit users for whom the notification waits, of the rows of inboxes
+ * above `after` up to `last`. */
+typedef bool view_inbox_fn(uint64_t id, struct str user, void *arg);
+int view_inbox(struct view *v, uint64_t notification, uint64_t after,
+    uint64_t last, unsigned limit, view_inbox_fn *fn, void *arg);
 
 /* ---- deliveries ---- */
 struct view_delivery {
 	uint64_t id;
+	int kind;
 	char token[ID_TOKEN_SIZE];
-	uint64_t room;
+	uint64_t room; /* or the notification */
 	uint64_t seq;
 	bool decided;
 	uint32_t attempts;
@@ -90,12 +98,15 @@ struct view_message {
 int view_message(struct view *v, uint64_t tenant, uint64_t room, uint64_t seq,
     struct view_message *m);
 void view_release(struct view *v);
+/* A notification that its recipient has not acknowledged; as above. */
+int view_notification(struct view *v, uint64_t tenant, uint64_t notification,
+    struct str recipient, struct notify_text *t);
 /* Who sent it; the same 0. */
 int view_sender(struct view *v, uint64_t tenant, uint64_t room, uint64_t seq,
     char sender[VIEW_USER_SIZE], size_t *len);
 
 /* Pending deliveries and dead letters; counted as far as VIEW_COUNT_MAX. */
-#define VIEW_COUNT_MAX 100000
+#define VIEW_COUNT_MAX 10000
 int view_counts(struct view *v, uint64_t *pending, uint64_t *dead);
 
 /* ---- retention ---- */

@@ -11,11 +11,12 @@
 #include "../common/buf.h"
 #include "../common/json_text.h"
 #include "../common/message.h"
+#include "../common/notify_text.h"
 #include "../common/secret.h"
 #include "view.h"
 
 void
-webhook_body(struct buf *b, const struct webhook *w,
+webhook_message(struct buf *b, const struct webhook *w,
     const struct view_message *m)
 {
 	(void)buf_addf(b,
@@ -29,6 +30,20 @@ webhook_body(struct buf *b, const struct webhook *w,
 	}
 	(void)buf_adds(b, ",\"message\":");
 	message_json(b, &m->message, MESSAGE_REST);
+	(void)buf_adds(b, "}");
+}
+
+void
+webhook_notification(struct buf *b, const struct webhook *w,
+    const struct notify_text *t)
+{
+	(void)buf_addf(b,
+	    "{\"event\":\"notification.new\",\"tenant_id\":\"tenant_%s\","
+	    "\"recipient_id\":",
+	    w->tenant);
+	json_text_string(b, w->recipient.p, w->recipient.len);
+	(void)buf_adds(b, ",\"notification\":");
+	notify_text(b, t);
 	(void)buf_adds(b, "}");
 }
 

@@ -10,6 +10,7 @@
 #include "sign.h"
 
 struct buf;
+struct notify_text;
 struct secrets;
 struct view_message;
 struct view_tenant;
@@ -28,9 +29,11 @@ struct webhook {
 	char text[WEBHOOK_LINES][128];
 };
 
-/* Adds the body of message.new. */
-void webhook_body(struct buf *b, const struct webhook *w,
+/* Adds the body of message.new, and of notification.new. */
+void webhook_message(struct buf *b, const struct webhook *w,
     const struct view_message *m);
+void webhook_notification(struct buf *b, const struct webhook *w,
+    const struct notify_text *t);
 /* Signs the body with the tenant's secret and makes the header lines.  NULL,
  * or a sentence that says why it could not. */
 const char *webhook_sign(struct webhook *w, struct secrets *secrets,

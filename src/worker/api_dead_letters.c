@@ -15,6 +15,8 @@
 #include "worker.h"
 
 #define DEAD_MOST 100
+/* Each has 600 bytes of text at most, some escaped as six. */
+#define NOTES_MAX (512U * 1024)
 
 /* They are the tenant's own affair, not its users'. */
 static bool
@@ -31,39 +33,52 @@ dead_backend(struct http_request *q)
 /* ---- list ---- */
 
 struct dead_page {
-	struct buf *b;
+	struct buf *b;     /* failed_messages, then all */
+	struct buf *notes; /* failed_notifications */
 	unsigned left;
-	unsigned rows;
 	bool more;
 	uint64_t at; /* where the page ended */
 };
+
+static void
+dead_message(struct buf *b, const struct reader_dead_letter *d)
+{
+	char message[ID_MESSAGE_SIZE];
+
+	id_message(message, d->room_token, d->created_ms, d->seq);
+	buf_addf(b, "\"room_id\":\"room_%s\",\"message_id\":\"%s\"",
+	    d->room_token, message);
+}
 
 static bool
 dead_row(const struct reader_dead_letter *d, void *arg)
 {
 	struct dead_page *p = arg;
-	char message[ID_MESSAGE_SIZE];
+	bool note = d->notification[0] != '\0';
+	struct buf *b = note ? p->notes : p->b;
 
 	if (p->left == 0) {
 		p->more = true;
 		return false;
 	}
 	p->left--;
-	if (p->rows++ > 0)
-		buf_adds(p->b, ",");
-	id_message(message, d->room_token, d->created_ms, d->seq);
-	buf_addf(p->b, "{\"id\":\"dlv_%s\",\"attempts\":%u,", d->token,
-	    d->attempts);
-	buf_adds(p->b, "\"last_attempt_at\":");
-	json_text_time(p->b, d->last_ms);
-	buf_adds(p->b, ",\"error\":");
-	json_text_string(p->b, d->error.p, d->error.len);
-	buf_addf(p->b, ",\"room_id\":\"room_%s\",\"message_id\":\"%s\",",
-	    d->room_token, message);
-	buf_adds(p->b, "\"recipient_id\":");
-	json_text_string(p->b, d->recipient.p, d->recipient.len);
-	buf_adds(p->b, "}");
 	p->at = d->id;
+	if (b->len > 0 && buf_head(b)[b->len - 1] == '}')
+		buf_adds(b, ",");
+	buf_addf(b, "{\"id\":\"dlv_%s\",\"attempts\":%u,", d->token,
+	    d->attempts);
+	buf_adds(b, "\"last_attempt_at\":");
+	json_text_time(b, d->last_ms);
+	buf_adds(b, ",\"error\":");
+	json_text_string(b, d->error.p, d->error.len);
+	buf_adds(b, ",");
+	if (note)
+		buf_addf(b, "\"notification_id\":\"ntf_%s\"", d->notification);
+	else
+		dead_message(b, d);
+	buf_adds(b, ",\"recipient_id\":");
+	json_text_string(b, d->recipient.p, d->recipient.len);
+	buf_adds(b, "}");
 	return true;
 }
 
@@ -71,8 +86,10 @@ void
 api_dead_letters_list(struct http_request *q)
 {
 	struct dead_page p = { 0 };
+	struct buf notes;
 	uint64_t after = 0;
 	size_t len;
+	int rc;
 
 	if (!api_args_limit(q, DEAD_MOST, DEAD_MOST, &p.left) ||
 	    !api_args_cursor(q, 'd', &after, sizeof(after), &len))
@@ -84,14 +101,20 @@ api_dead_letters_list(struct http_request *q)
 	}
 	if (!dead_backend(q))
 		return;
+	buf_init(&notes, NOTES_MAX);
+	p.notes = &notes;
 	p.b = http_body(q);
 	buf_adds(p.b, "{\"failed_messages\":[");
-	if (reader_dead_letters(http_worker(q)->reader, http_caller(q)->tenant,
-		after, p.left + 1, dead_row, &p) == -1) {
+	rc = reader_dead_letters(http_worker(q)->reader, http_caller(q)->tenant,
+	    after, p.left + 1, dead_row, &p);
+	buf_adds(p.b, "],\"failed_notifications\":[");
+	buf_add(p.b, buf_head(&notes), notes.len);
+	buf_free(&notes);
+	if (rc == -1) {
 		http_error(q, OUTCOME_STORAGE, NULL, NULL);
 		return;
 	}
-	buf_adds(p.b, "],\"failed_notifications\":[],\"next_cursor\":");
+	buf_adds(p.b, "],\"next_cursor\":");
 	if (p.more)
 		api_args_cursor_put(p.b, 'd', &p.at, sizeof(p.at));
 	else

@@ -155,13 +155,16 @@ static const char *const sql[READER_SQL_LAST] = {
 	 * swept. */
 	[READER_DEAD_LETTERS] =
 	    "SELECT d.id, d.token, d.attempts, d.last_ms, d.error, "
-	    "d.recipient, r.token, d.seq, m.created_ms "
+	    "d.recipient, r.token, d.seq, m.created_ms, n.token "
 	    "FROM delivery d INDEXED BY delivery_dead "
-	    "CROSS JOIN room r ON r.id = d.room "
-	    "CROSS JOIN room_head h ON h.room = r.id "
-	    "CROSS JOIN message m ON m.room = d.room AND m.seq = d.seq "
+	    "LEFT JOIN room r ON d.kind = 1 AND r.id = d.room "
+	    "LEFT JOIN room_head h ON h.room = r.id "
+	    "LEFT JOIN message m ON m.room = r.id AND m.seq = d.seq "
+	    "AND d.seq >= h.first_seq "
+	    "LEFT JOIN notification n ON d.kind = 2 AND n.id = d.room "
 	    "WHERE d.tenant = ?1 AND d.state = 1 AND d.id > ?2 "
-	    "AND d.seq >= h.first_seq ORDER BY d.id LIMIT ?3",
+	    "AND (m.seq IS NOT NULL OR n.id IS NOT NULL) "
+	    "ORDER BY d.id LIMIT ?3",
 };
 
 static void

@@ -220,6 +220,7 @@ struct reader_dead_letter {
 	int64_t last_ms;
 	struct str error;
 	struct str recipient;
+	char notification[ID_TOKEN_SIZE]; /* "" = of a message */
 	char room_token[ID_TOKEN_SIZE];
 	uint64_t seq;
 	int64_t created_ms; /* of the message */

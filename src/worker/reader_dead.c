@@ -25,6 +25,7 @@ reader_dead_letters(struct reader *r, uint64_t tenant, uint64_t after,
 		reader_column_token(s, 6, d.room_token);
 		d.seq = (uint64_t)sqlite3_column_int64(s, 7);
 		d.created_ms = sqlite3_column_int64(s, 8);
+		reader_column_token(s, 9, d.notification);
 		if (!fn(&d, arg))
 			break;
 	}

@@ -72,7 +72,7 @@ store_inbox_publish(struct store *s, const struct expansion *x,
 	at = rec_publish_begin(events, s->keys, (uint16_t)x->n);
 	(void)rec_event_notification_put(events, &e);
 	(void)rec_publish_end(events, at);
-	return 0;
+	return store_outbox_notification(s, x, events);
 }
 
 int
@@ -155,6 +155,7 @@ store_notification_ack(struct store *s, const struct wire_record *rec,
 	if (sqlite3_changes(s->db) == 0)
 		return store_refuse(ctx, OUTCOME_NOTIFICATION_NOT_FOUND);
 	if (notification_acked(s, &op, id) == -1 ||
+	    store_dead_of_notification(s, id, op.user) == -1 ||
 	    store_notification_settle(s, op.h.tenant, id) == -1) {
 		s->fanouts_change = waiting;
 		return -1;

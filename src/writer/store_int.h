@@ -113,6 +113,7 @@ enum store_sql {
 	SQL_DEAD_RETRY,
 	SQL_DEAD_DROP,
 	SQL_DEAD_OF_MESSAGE,
+	SQL_DEAD_OF_NOTIFICATION,
 	SQL_SWEEP_DEAD,
 	SQL_SWEEP_TENANT_OUTBOX,
 	SQL_SWEEP_TENANT_DUE,
@@ -392,8 +393,15 @@ int store_fanout_start(struct store *s);
  * 0, -1 failed: then the whole batch is. */
 int store_outbox_message(struct store *s, struct op_ctx *ctx,
     const struct room *r) __attribute__((warn_unused_result));
+/* The same for those who have just been given a notification. */
+struct expansion;
+int store_outbox_notification(struct store *s, const struct expansion *x,
+    struct buf *events) __attribute__((warn_unused_result));
+/* He has acknowledged it: its dead letter for him goes.  0, -1 failed. */
+int store_dead_of_notification(struct store *s, uint64_t notification,
+    struct str user) __attribute__((warn_unused_result));
 /* The courier shall look: there is something to do for the tenant. */
-void store_webhook_event(struct store *s, struct op_ctx *ctx, uint64_t tenant);
+void store_webhook_event(struct store *s, struct buf *events, uint64_t tenant);
 /* The message is deleted: so are its dead letters.  0, -1 as above. */
 int store_dead_of_message(struct store *s, uint64_t room, uint64_t seq)
     __attribute__((warn_unused_result));

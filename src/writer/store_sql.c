@@ -236,11 +236,11 @@ static const char *const sql_text[SQL_COUNT] = {
 	[SQL_SWEEP_TENANT_USERS] =
 	    "DELETE FROM user WHERE tenant = ?1 AND user IN"
 	    " (SELECT user FROM user WHERE tenant = ?1 LIMIT ?2)",
-	[SQL_OUTBOX] = "SELECT room, seq, after_user FROM outbox"
+	[SQL_OUTBOX] = "SELECT kind, room, seq, after_user FROM outbox"
 		       " WHERE id = ?1 AND tenant = ?2",
 	[SQL_OUTBOX_INSERT] =
 	    "INSERT INTO outbox (tenant, kind, room, seq, after_user)"
-	    " VALUES (?1, ?2, ?3, ?4, '')",
+	    " VALUES (?1, ?2, ?3, ?4, ?5)",
 	[SQL_OUTBOX_MOVE] = "UPDATE outbox SET after_user = ?2 WHERE id = ?1",
 	[SQL_OUTBOX_DELETE] = "DELETE FROM outbox WHERE id = ?1",
 	[SQL_DELIVERY_INSERT] =
@@ -265,6 +265,9 @@ static const char *const sql_text[SQL_COUNT] = {
 	[SQL_DEAD_OF_MESSAGE] =
 	    "DELETE FROM delivery INDEXED BY delivery_dead_room"
 	    " WHERE room = ?1 AND seq = ?2 AND state = 1 AND kind = 1",
+	[SQL_DEAD_OF_NOTIFICATION] =
+	    "DELETE FROM delivery INDEXED BY delivery_dead_note"
+	    " WHERE room = ?1 AND recipient = ?2 AND state = 1 AND kind = 2",
 	[SQL_SWEEP_DEAD] =
 	    "DELETE FROM delivery WHERE id IN"
 	    " (SELECT id FROM delivery INDEXED BY delivery_dead_room"

@@ -371,7 +371,7 @@ store_tenant_update(struct store *s, const struct wire_record *rec,
 			ctx->changed = true;
 			store_tenant_forget(s, c.id);
 			store_tenant_publish(s, ctx, c.id);
-			store_webhook_event(s, ctx, c.id);
+			store_webhook_event(s, ctx->events, c.id);
 		}
 		ctx->reply.room = c.id;
 		ctx->reply.seq = c.made_secret;

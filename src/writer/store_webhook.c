@@ -4,15 +4,16 @@
  * then moved on by the courier's operations.  Runs in the writer.  Decides
  * nothing: who is absent, and when to try again, the courier knows.
  */
+#include <stdio.h>
+
 #include "../common/records_courier.h"
 #include "store_int.h"
 
 /* Rows of each kind that one WEBHOOK_DROP takes. */
 #define DROP_ROWS 250
-#define KIND_MESSAGE 1
 
 void
-store_webhook_event(struct store *s, struct op_ctx *ctx, uint64_t tenant)
+store_webhook_event(struct store *s, struct buf *events, uint64_t tenant)
 {
 	struct rec_event_tenant e = { .n = s->n + 1, .tenant = tenant };
 	uint64_t nobody = 0;
@@ -22,42 +23,71 @@ store_webhook_event(struct store *s, struct op_ctx *ctx, uint64_t tenant)
 	if (s->webhook_told == tenant)
 		return;
 	s->webhook_told = tenant;
-	at = rec_publish_begin(ctx->events, &nobody, 1);
-	(void)rec_event_webhook_put(ctx->events, &e);
-	(void)rec_publish_end(ctx->events, at);
+	at = rec_publish_begin(events, &nobody, 1);
+	(void)rec_event_webhook_put(events, &e);
+	(void)rec_publish_end(events, at);
+}
+
+static int
+outbox_insert(struct store *s, uint64_t tenant, int kind, uint64_t subject,
+    uint64_t last, struct str after)
+{
+	sqlite3_stmt *st = sql_get(s, SQL_OUTBOX_INSERT);
+
+	if (st == NULL)
+		return -1;
+	sql_bind_u64(st, 1, tenant);
+	(void)sqlite3_bind_int(st, 2, kind);
+	sql_bind_u64(st, 3, subject);
+	sql_bind_u64(st, 4, last);
+	sql_bind_str(st, 5, after);
+	return sql_step(s, st) == 0 ? 0 : -1;
 }
 
 int
 store_outbox_message(struct store *s, struct op_ctx *ctx, const struct room *r)
 {
-	sqlite3_stmt *st;
 	int rc;
 
 	if (r->type == ROOM_CHANNEL)
 		return 0;
 	if ((rc = store_tenant_webhook(s, r->tenant)) != 1)
 		return rc;
-	if ((st = sql_get(s, SQL_OUTBOX_INSERT)) == NULL)
-		goto fail;
-	sql_bind_u64(st, 1, r->tenant);
-	(void)sqlite3_bind_int(st, 2, KIND_MESSAGE);
-	sql_bind_u64(st, 3, r->id);
-	sql_bind_u64(st, 4, r->last_seq);
-	if (sql_step(s, st) != 0)
-		goto fail;
-	store_webhook_event(s, ctx, r->tenant);
+	if (outbox_insert(s, r->tenant, WEBHOOK_MESSAGE, r->id, r->last_seq,
+		(struct str){ "", 0 }) == -1) {
+		/* The message is there already and no savepoint: all must
+		 * go. */
+		s->err = SQLITE_INTERNAL;
+		return -1;
+	}
+	store_webhook_event(s, ctx->events, r->tenant);
 	return 0;
-fail:
-	/* The message is there already and no savepoint: all must go. */
-	s->err = SQLITE_INTERNAL;
-	return -1;
+}
+
+int
+store_outbox_notification(struct store *s, const struct expansion *x,
+    struct buf *events)
+{
+	char text[24];
+	int rc, n;
+
+	if ((rc = store_tenant_webhook(s, x->tenant)) != 1)
+		return rc;
+	/* They came one after another in this transaction. */
+	n = snprintf(text, sizeof(text), "%llu",
+	    (unsigned long long)s->inbox_ids[0] - 1);
+	if (outbox_insert(s, x->tenant, WEBHOOK_NOTIFICATION, x->notification,
+		s->inbox_ids[x->n - 1], (struct str){ text, (size_t)n }) == -1)
+		return -1;
+	store_webhook_event(s, events, x->tenant);
+	return 0;
 }
 
 /* ---- the courier's ---- */
 
 /* Does the row stand where the operation takes it to stand?  1, 0, -1. */
 static int
-outbox_find(struct store *s, const struct rec_op_outbox_step *op,
+outbox_find(struct store *s, const struct rec_op_outbox_step *op, int *kind,
     uint64_t *room, uint64_t *seq)
 {
 	sqlite3_stmt *st = sql_get(s, SQL_OUTBOX);
@@ -69,16 +99,19 @@ outbox_find(struct store *s, const struct rec_op_outbox_step *op,
 	sql_bind_u64(st, 2, op->h.tenant);
 	if ((rc = sql_step(s, st)) != 1)
 		return rc;
-	*room = (uint64_t)sqlite3_column_int64(st, 0);
-	*seq = (uint64_t)sqlite3_column_int64(st, 1);
-	rc = str_same(sql_column_str(st, 2), op->after);
+	*kind = sqlite3_column_int(st, 0);
+	*room = (uint64_t)sqlite3_column_int64(st, 1);
+	*seq = *kind == WEBHOOK_MESSAGE ?
+	    (uint64_t)sqlite3_column_int64(st, 2) :
+	    0;
+	rc = str_same(sql_column_str(st, 3), op->after);
 	(void)sqlite3_reset(st);
 	return rc;
 }
 
 static int
-delivery_insert(struct store *s, uint64_t tenant, uint64_t room, uint64_t seq,
-    struct str user, uint32_t wait_ms)
+delivery_insert(struct store *s, uint64_t tenant, int kind, uint64_t room,
+    uint64_t seq, struct str user, uint32_t wait_ms)
 {
 	sqlite3_stmt *st = sql_get(s, SQL_DELIVERY_INSERT);
 	char token[ID_TOKEN_SIZE];
@@ -88,7 +121,7 @@ delivery_insert(struct store *s, uint64_t tenant, uint64_t room, uint64_t seq,
 	id_token_new(token, s->ms);
 	sql_bind_str(st, 1, (struct str){ token, ID_TOKEN_LEN });
 	sql_bind_u64(st, 2, tenant);
-	(void)sqlite3_bind_int(st, 3, KIND_MESSAGE);
+	(void)sqlite3_bind_int(st, 3, kind);
 	sql_bind_u64(st, 4, room);
 	sql_bind_u64(st, 5, seq);
 	sql_bind_str(st, 6, user);
@@ -107,17 +140,17 @@ store_outbox_step(struct store *s, const struct wire_record *rec,
 	uint32_t wait_ms;
 	size_t at = 0;
 	sqlite3_stmt *st;
-	int rc;
+	int rc, kind;
 
 	if (rec_op_outbox_step_get(rec, &op) == -1)
 		return store_refuse(ctx, OUTCOME_INVALID);
-	if ((rc = outbox_find(s, &op, &room, &seq)) != 1) {
+	if ((rc = outbox_find(s, &op, &kind, &room, &seq)) != 1) {
 		ctx->reply.outcome = OUTCOME_REPEATED;
 		return rc;
 	}
 	while (rec_op_outbox_step_next(&op, &at, &user, &wait_ms))
-		if (delivery_insert(s, op.h.tenant, room, seq, user, wait_ms) ==
-		    -1)
+		if (delivery_insert(s, op.h.tenant, kind, room, seq, user,
+			wait_ms) == -1)
 			return -1;
 	st = sql_get(s, op.next.len > 0 ? SQL_OUTBOX_MOVE : SQL_OUTBOX_DELETE);
 	if (st == NULL)
@@ -233,7 +266,7 @@ dead_letter_run(struct store *s, const struct wire_record *rec,
 		return store_refuse(ctx, OUTCOME_DEAD_LETTER_NOT_FOUND);
 	ctx->changed = true;
 	if (retry)
-		store_webhook_event(s, ctx, op.h.tenant);
+		store_webhook_event(s, ctx->events, op.h.tenant);
 	return 0;
 }
 
@@ -265,4 +298,17 @@ store_dead_of_message(struct store *s, uint64_t room, uint64_t seq)
 	/* The tombstone is there already and no savepoint: all must go. */
 	s->err = SQLITE_INTERNAL;
 	return -1;
+}
+
+int
+store_dead_of_notification(struct store *s, uint64_t notification,
+    struct str user)
+{
+	sqlite3_stmt *st = sql_get(s, SQL_DEAD_OF_NOTIFICATION);
+
+	if (st == NULL)
+		return -1;
+	sql_bind_u64(st, 1, notification);
+	sql_bind_str(st, 2, user);
+	return sql_step(s, st) == 0 ? 0 : -1;
 }

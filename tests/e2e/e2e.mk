@@ -98,6 +98,7 @@ EXTRA_DIST += \
 	tests/e2e/test_rest_rooms.py \
 	tests/e2e/test_rest_trim.py \
 	tests/e2e/test_resume.py \
+	tests/e2e/test_retention.py \
 	tests/e2e/test_seam.py \
 	tests/e2e/test_settings.py \
 	tests/e2e/test_samples.py \
@@ -113,6 +114,7 @@ EXTRA_DIST += \
 	tests/e2e/test_trim.py \
 	tests/e2e/test_user.py \
 	tests/e2e/test_webhooks.py \
+	tests/e2e/test_webhooks_kill.py \
 	tests/e2e/test_ws_answers.py \
 	tests/e2e/test_ws_changes.py \
 	tests/e2e/test_ws_live.py \

@@ -13,11 +13,23 @@ import socketserver
 import threading
 import time
 
+import contract
 from client import operator
 
 # What a server of these tests needs, quick retries included.
 ENV = {"WEBHOOK_ALLOW_PRIVATE": "1", "RETRY_INTERVAL": "50ms",
        "PRESENCE_GRACE": "300ms"}
+
+
+def described():
+    """Of each event, what raises when a body is not as described."""
+    hooks = contract.REST.strict["webhooks"]
+    return {name: contract.compile_schema(
+        contract.REST.strict, hooks[name]["post"]["requestBody"]["content"][
+            "application/json"]["schema"]) for name in hooks}
+
+
+DESCRIBED = described()
 
 
 def verify(secret, headers, body, now=None):
@@ -48,12 +60,15 @@ class Call:
         self.headers = {k.lower(): v for k, v in headers.items()}
         self.raw = body
         self.json = json.loads(body.decode("utf-8"))
+        DESCRIBED[self.json["event"]](self.json)
         self.id = self.headers["webhook-id"]
         self.recipient = self.json["recipient_id"]
 
     @property
     def key(self):
-        return self.json["message"]["message_id"], self.recipient
+        what = self.json.get("message") or self.json["notification"]
+        return what.get("message_id") or what["notification_id"], \
+            self.recipient
 
 
 class Hook:

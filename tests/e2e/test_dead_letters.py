@@ -314,3 +314,35 @@ def test_without_the_key_file(start_server, hook):
     tenant.backend().post(
         f"/admin/dead-letters/{row['id']}/retry").expect(202)
     until(lambda: hook.calls, "it came")
+
+
+def test_notifications_beside_messages(tenant, hook):
+    """One cursor goes over both lists; an acknowledged one is gone."""
+    (message,) = killed(tenant, hook)
+    made = tenant.backend().post("/notify", {
+        "topic": "t", "payload": 1,
+        "targets": {"user_ids": ["bob", "carol"]}}).expect(202)
+    notes = until(lambda: (lambda n: len(n) == 2 and n)(
+        dead(tenant)["failed_notifications"]), "they were given up")
+    for note in notes:
+        assert set(note) == ROWS - {"room_id", "message_id"} | \
+            {"notification_id"}
+        assert note["notification_id"] == made["notification_id"]
+        assert note["attempts"] == TRIES
+    assert sorted(n["recipient_id"] for n in notes) == ["bob", "carol"]
+    first = dead(tenant, "?limit=2")
+    assert first["failed_messages"] == [message]
+    assert first["failed_notifications"] == notes[:1]
+    rest = dead(tenant, f"?limit=2&cursor={first['next_cursor']}")
+    assert (rest["failed_messages"], rest["failed_notifications"],
+            rest["next_cursor"]) == ([], notes[1:], None)
+    tenant.user("bob").post(
+        f"/notifications/{made['notification_id']}/ack").expect(200)
+    left = dead(tenant)["failed_notifications"]
+    assert [n["recipient_id"] for n in left] == ["carol"]
+    hook.answer = lambda call: 200
+    before = len(hook.calls)
+    tenant.backend().post(
+        f"/admin/dead-letters/{left[0]['id']}/retry").expect(202)
+    until(lambda: len(hook.calls) == before + 1, "it came")
+    assert hook.calls[-1].id == left[0]["id"]

@@ -254,3 +254,48 @@ def test_large_group_is_gone_through_in_pages(hooked, hook):
     settled(tenant)
     assert sorted(c.recipient for c in hook.calls) == sorted(users)
     assert len({c.id for c in hook.calls}) == 1300
+
+
+async def test_notifications(hooked_tenant, hook):
+    """To those who are absent; as it is in the inbox."""
+    for user in ("bob", "carol", "dave"):
+        hooked_tenant.user(user).post(
+            "/subscriptions", {"topic": "news"}).expect(201)
+    await Chat.connect(hooked_tenant, "carol", slot=1)
+    made = hooked_tenant.backend().post("/notify", {
+        "topic": "news", "payload": {"a": [1, None]},
+        "targets": {"user_ids": ["erin"], "topic_subscribers": True}}).expect(202)
+    await asyncio.to_thread(settled, hooked_tenant)
+    assert sorted(c.recipient for c in hook.calls) == ["bob", "dave", "erin"]
+    for call in hook.calls:
+        verify(hook.secret, call.headers, call.raw)
+        assert call.json == {
+            "event": "notification.new", "tenant_id": hooked_tenant.id,
+            "recipient_id": call.recipient, "notification": {
+                "notification_id": made["notification_id"], "topic": "news",
+                "payload": {"a": [1, None]},
+                "created_at": made["created_at"]}}
+
+
+def test_acknowledged_notification_is_not_sent(hooked_tenant, hook):
+    hook.answer = lambda call: (503, {"Retry-After": "1"}, b"")
+    made = hooked_tenant.backend().post("/notify", {
+        "topic": "news", "payload": 1,
+        "targets": {"user_ids": ["bob", "carol"]}}).expect(202)
+    until(lambda: len(hook.calls) == 2, "both were tried")
+    hooked_tenant.user("bob").post(
+        f"/notifications/{made['notification_id']}/ack").expect(200)
+    hook.answer = lambda call: 200
+    settled(hooked_tenant)
+    assert [c.recipient for c in hook.calls[2:]] == ["carol"]
+
+
+def test_notification_to_many(hooked_tenant, hook):
+    """Which goes out in pieces."""
+    users = [f"user {i}" for i in range(700)]
+    hooked_tenant.backend().post("/notify", {
+        "topic": "news", "payload": 1,
+        "targets": {"user_ids": users}}).expect(202)
+    until(lambda: len(hook.calls) >= 700, "all came")
+    settled(hooked_tenant)
+    assert sorted(c.recipient for c in hook.calls) == sorted(users)

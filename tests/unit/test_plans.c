@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "courier/view_int.h"
 #include "worker/reader_int.h"
 #include "writer/store_int.h"
 
@@ -37,6 +38,12 @@ static const struct step allowed[] = {
 	/* At the start, and before a key file is made. */
 	{ "WHERE (webhook_secret IS NOT NULL OR jwt_alg = 1)", "SCAN tenant" },
 	{ "WHERE webhook_secret IS NOT NULL OR jwt_alg = 1", "SCAN tenant" },
+	/* Bounded by its limit. */
+	{ "SELECT count(*) FROM (SELECT 1 FROM delivery", "SCAN (subquery-1)" },
+	{ "SELECT count(*) FROM (SELECT 1 FROM delivery",
+	    "SCAN delivery USING INDEX delivery_due" },
+	{ "SELECT count(*) FROM (SELECT 1 FROM delivery",
+	    "SCAN delivery USING INDEX delivery_dead" },
 };
 
 static bool
@@ -118,6 +125,22 @@ test_workers(void **state)
 	reader_close(r);
 }
 
+static void
+test_courier(void **state)
+{
+	struct fixture *f = *state;
+	struct view *v = view_open(f->dsn.path, 1000);
+
+	assert_non_null(v);
+	for (int i = 0; i < VIEW_SQL_LAST; i++) {
+		sqlite3_stmt *s = view_statement(v, (enum view_sql)i);
+
+		assert_non_null(s);
+		plan_check(v->db, s, NULL);
+	}
+	view_close(v);
+}
+
 /* GET /rooms: his rooms come out of the index alone, and everything else is
  * looked up by key. */
 static void
@@ -153,6 +176,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_writer),
 		TEST(test_workers),
+		TEST(test_courier),
 		TEST(test_rooms_of_a_user),
 	};
 

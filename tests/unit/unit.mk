@@ -8,6 +8,7 @@ include tests/unit/unit_a.mk
 include tests/unit/unit_b.mk
 include tests/unit/unit_build.mk
 include tests/unit/unit_c.mk
+include tests/unit/unit_courier.mk
 include tests/unit/unit_d.mk
 include tests/unit/unit_e.mk
 include tests/unit/unit_f.mk
@@ -24,7 +25,7 @@ unit_tests = $(unit_a_programs) $(unit_b_programs) $(unit_build_programs) $(unit
 	$(unit_confine_programs) \
 	$(unit_docs_programs) $(unit_reload_programs) \
 	$(unit_ten_programs) $(unit_tls_programs) $(unit_tok_programs) \
-	$(unit_notify_programs)
+	$(unit_notify_programs) $(unit_courier_programs)
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)

@@ -130,6 +130,11 @@ class Faults:
         await asyncio.sleep(0.6 * fault.x)
         self._kill("writer")
 
+    async def _courier(self, fault):
+        """Nobody is to notice."""
+        self.note(-1, "kill courier")
+        self._kill("courier")
+
     async def _both(self, fault):
         await self.surge(fault.x)
         self.note(fault.slot, f"kill writer and worker {fault.slot}")

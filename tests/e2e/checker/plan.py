@@ -27,7 +27,7 @@ STEWARD = {
 # How often each comes in one deck of faults.
 FAULTS = {
     "worker": 2, "writer": 2, "master": 1, "group": 1, "restart": 1,
-    "both": 1, "writer_twice": 1, "pause_worker": 1, "flood": 1,
+    "both": 1, "courier": 1, "writer_twice": 1, "pause_worker": 1, "flood": 1,
     "unheard": 2, "rush": 2, "backlog": 3}
 # How a device connects again.
 CONNECT = {"resume": 10, "resume_norev": 2, "resume_some": 2,
