@@ -173,7 +173,10 @@ def listeners(server):
     inodes = set()
     for pid in [server.pid, *server.children().values()]:
         for fd in os.listdir(f"/proc/{pid}/fd"):
-            inodes.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+            try:
+                inodes.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+            except FileNotFoundError:
+                pass        # closed meanwhile
     ports = set()
     for path in ("/proc/net/tcp", "/proc/net/tcp6"):
         with open(path, encoding="ascii") as f:
