@@ -3,14 +3,16 @@
 import datetime
 import ipaddress
 import os
+import socket
 import ssl
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from harness import free_port
+from harness import DEADLINE, free_port
+from raw import Raw
 
 DAY = datetime.timedelta(days=1)
 
@@ -59,6 +61,10 @@ class Authority:
         pem = cert.public_bytes(serialization.Encoding.PEM) + self.pem
         return pem, key_pem(key), cert.serial_number
 
+    def weak(self):
+        """A pair whose key is too short to be let in."""
+        return self.make(rsa.generate_private_key(65537, 1024))[:2]
+
     def write(self, name):
         """The same in two files; returns their paths."""
         pem, key, self.serial = self.make()
@@ -83,3 +89,30 @@ def tls_server(start_server, ca, **kwargs):
     server = start_server(env=env, **kwargs)
     server.tls_port = port
     return server
+
+
+def dial(server, context, rcvbuf=None):
+    """A TLS connection whose handshake is done."""
+    s = socket.socket()
+    if rcvbuf:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+    s.settimeout(DEADLINE)
+    s.connect(("127.0.0.1", server.tls_port))
+    return context.wrap_socket(s, server_hostname="localhost")
+
+
+def tls_open(tenant, ca, user, rcvbuf=None):
+    """A bare WebSocket over TLS that has had its welcome."""
+    ws = Raw(tenant.server, sock=dial(tenant.server, ca.context(), rcvbuf))
+    status, _, body = ws.handshake(tenant.headers(user))
+    assert status == 101, (status, body)
+    ws.welcome = ws.read_json()
+    assert ws.welcome["type"] == "welcome", ws.welcome
+    return ws
+
+
+def served_serial(server, ca):
+    """Of the certificate that a new connection is shown."""
+    with dial(server, ca.context()) as s:
+        return x509.load_der_x509_certificate(
+            s.getpeercert(binary_form=True)).serial_number
