@@ -2,7 +2,10 @@
 # What is installed to be read and copied from.
 examplesdir = $(docdir)/examples
 dist_examples_DATA = contrib/prometheus/alerts.yml \
-	contrib/prometheus/prometheus.yml
+	contrib/prometheus/prometheus.yml \
+	contrib/caddy/Caddyfile contrib/haproxy/haproxy.cfg
+nginxdir = $(examplesdir)/nginx
+dist_nginx_DATA = contrib/nginx/chatapi.conf
 dist_examples_SCRIPTS = contrib/demo contrib/ws-client
 
 # The settings of a server that is a service.  A file that is there is the

@@ -22,20 +22,23 @@ main(int argc, char **argv)
 	struct config c;
 	enum config_action action;
 	char err[512];
-	int first;
+	int first, rc;
 
 	proctitle_init(argc, argv);
 	if (sodium_init() == -1)
 		return 1;
 	if (argc > 2 && strcmp(argv[1], "--role") == 0)
 		return argc == 5 ? worker_main(atoi(argv[4])) : writer_main();
-	if (config_load(&c, argc, argv, &action, &first, err, sizeof(err)) ||
-	    (action == CONFIG_CHECK && certificate_check(&c, err, sizeof(err))))
+	if (config_load(&c, argc, argv, &action, &first, err, sizeof(err)))
 		return fprintf(stderr, "chatapi: %s\n", err), 2;
 	if (action == CONFIG_RUN)
 		return master_main(&c, PKGLIBEXECDIR, argc, argv);
 	if (action == CONFIG_TOOL)
 		return tool_main(&c, argc - first, argv + first);
+	rc = action != CONFIG_CHECK ? 0 :
+				      certificate_check(&c, err, sizeof(err));
 	config_free(&c);
+	if (rc == -1)
+		return fprintf(stderr, "chatapi: %s\n", err), 2;
 	return puts(say[action]) == EOF;
 }

@@ -80,6 +80,7 @@ EXTRA_DIST += \
 	tests/e2e/notices.py \
 	tests/e2e/test_notifications.py \
 	tests/e2e/test_notify_crowd.py \
+	tests/e2e/test_nginx.py \
 	tests/e2e/test_power_cut.py \
 	tests/e2e/test_presence.py \
 	tests/e2e/test_presence_churn.py \
