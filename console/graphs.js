@@ -5,6 +5,8 @@ import { call } from "./session.js";
 
 const EVERY_MS = 2000;
 const POINTS = 90; // three minutes
+// So many workers have a line each.
+const LINES = 4;
 const W = 300, H = 72;
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -74,7 +76,7 @@ class Graph {
 	// Another number of lines: one a worker.
 	setLines(names)
 	{
-		if (names.length === this.lines.length)
+		if (names.join() === this.lines.map((l) => l.name).join())
 			return;
 		for (const line of this.lines)
 			line.path.remove();
@@ -231,13 +233,27 @@ export class Graphs {
 		    rate("delivery_attempts")]);
 		this.commit.push([ms(0.5), ms(0.99)]);
 		this.connections.push([m.active_connections]);
-		this.queue.setLines(m.workers.map((w) => "worker " + w.slot));
-		this.queue.push(m.workers.map((w) => w.operations_pending));
+		this.takeQueues(m.workers);
 		fill(this.note, `Version ${m.version} · up ` +
 		    `${this.duration(m.uptime_seconds)} · ` +
 		    `${m.workers.filter((w) => w.up).length} workers · ` +
 		    `users online: ${m.users_online} · database ` +
 		    (m.db_writable ? "writable" : "NOT writable"));
+	}
+
+	takeQueues(workers)
+	{
+		const depths = workers.map((w) => w.operations_pending);
+
+		if (workers.length <= LINES) {
+			this.queue.setLines(workers.map((w) =>
+			    "worker " + w.slot));
+			this.queue.push(depths);
+		} else {
+			this.queue.setLines(["the most of one", "all"]);
+			this.queue.push([Math.max(...depths),
+			    depths.reduce((a, b) => a + b, 0)]);
+		}
 	}
 
 	duration(s)

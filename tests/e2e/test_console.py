@@ -352,3 +352,72 @@ def test_by_keyboard_alone(server, pages):
     page.tab_to("Chat")
     page.keys(Keys.ARROW_RIGHT)
     page.wait_text("#view-wire", "What passes")
+
+
+# What can be used and has no name for a screen reader; what sticks out at
+# the right of the window; identifiers that are there twice.
+LOOK = """
+const shown = [...document.querySelectorAll('*')].filter(
+    e => e.getClientRects().length && !e.closest('.sr'));
+const name = e => e.getAttribute('aria-label') ||
+    (e.labels && [...e.labels].map(l => l.textContent).join('')) ||
+    e.textContent.trim();
+const ids = [...document.querySelectorAll('[id]')].map(e => e.id);
+return [
+    shown.filter(e => e.matches('button, input, select, textarea, a') &&
+        !name(e)).map(e => e.outerHTML),
+    shown.filter(e => e.getBoundingClientRect().right > innerWidth + 0.5 &&
+        !e.closest('pre, select, .wire-line')).map(e => e.outerHTML),
+    ids.filter((id, i) => ids.indexOf(id) !== i),
+];"""
+
+
+def test_on_a_phone(server, pages):
+    world = World(server)
+    channel = world.bob.make_room(["alice"], "channel",
+                                  name="a name that is rather long for it")
+    world.bob.say(channel["room_id"], "x" * 300)
+    page, = pages(server, 1)
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+        "width": 375, "height": 700, "deviceScaleFactor": 1,
+        "mobile": False})
+
+    def fits():
+        nameless, outside, twice = page.js(LOOK)
+        assert not nameless, nameless
+        assert not outside, outside
+        assert not twice, twice
+
+    try:
+        page.enter()
+        page.wait_text("h1", "Sign in as a user")
+        fits()
+        page.enter(world.token("alice"))
+        until(lambda: len(page.texts(".room")) == 2, "rooms were listed")
+        fits()
+        page.open_room("a name")
+        assert not page.texts(".room"), "one thing at a time"
+        fits()
+        page.click("[aria-label=Members]")
+        until(lambda: len(page.texts(".member")) == 2, "members were shown")
+        fits()
+        page.click("[aria-label='Close members']")
+        page.click("[aria-label='Back to the rooms']")
+        page.click("[aria-label='New room']")
+        fits()
+        page.click("dialog .button", "Cancel")
+        page.click("#tab-wire")
+        until(lambda: page.texts(".wire-line"), "the wire was shown")
+        fits()
+        page.js("document.querySelectorAll('[name=wire-pane]')[1].click()")
+        page.find(".try-form")
+        fits()
+        page.click("#tab-operator")
+        page.wait_text(".graphs-note", "database writable")
+        page.fill(".lock input", MASTER_KEY).send_keys(Keys.ENTER)
+        page.click(".tenant")
+        until(lambda: page.texts(".key"), "keys were listed")
+        fits()
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride",
+                                    {})
