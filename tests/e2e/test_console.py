@@ -2,6 +2,7 @@
 """The web console in a real browser against the real server."""
 import pytest
 
+import hook
 from browser import Keys, Page
 from client import Rest, Tenant, operator
 from harness import MASTER_KEY, until
@@ -321,6 +322,41 @@ def test_operator(server, pages):
     until(lambda: rest.get("/rooms").status == 401, "it is gone")
     assert page.js("return [localStorage.length, sessionStorage.length]") \
         == [0, 0]
+
+
+def test_dead_letters(start_server, pages):
+    server = start_server(workers=1, env={
+        **hook.ENV, "RETRY_MAX_ATTEMPTS": "1", "RETRY_INTERVAL": "20ms"})
+    world = World(server)
+    page, = pages(server, 1)
+    page.enter(view="#operator")
+    page.fill(".lock input", MASTER_KEY).send_keys(Keys.ENTER)
+    page.click(".tenant")
+    letters = ".tenant-body .section:nth-child(3) "
+    endpoint = hook.Hook(lambda call: 500)
+    try:
+        endpoint.serve(world.tenant)
+        for text in ("one", "two"):
+            world.alice.say(world.room, text)
+        until(lambda: len(world.tenant.backend().get(
+            "/admin/dead-letters").json["failed_messages"]) == 2,
+            "both were given up")
+        page.fill(letters + "input", world.tenant.key).send_keys(Keys.ENTER)
+        until(lambda: len(page.texts(".letter")) == 2, "both were listed")
+        assert "HTTP status 500" in page.text(".letter:nth-child(1)")
+        assert "For bob · 1 try" in page.text(".letter:nth-child(1)")
+        endpoint.answer = lambda call: 200
+        before = len(endpoint.calls)
+        page.click(".letter:nth-child(1) .button", "Retry")
+        until(lambda: len(endpoint.calls) == before + 1, "it came again")
+        until(lambda: len(page.texts(".letter")) == 1, "it left the list")
+        page.click(".letter .button", "Drop")
+        page.wait_text(letters, "None: everything was delivered")
+        until(lambda: world.tenant.backend().get(
+            "/admin/dead-letters").json["failed_messages"] == [],
+            "none was left")
+    finally:
+        endpoint.close()
 
 
 @pytest.mark.refusals
