@@ -49,6 +49,13 @@ static const struct command {
 	    tool_backup, "copy the database to a new file, also in use" },
 	{ "check", NULL, "[FILE]", 0, true, false, TOOL_FULL | TOOL_QUIET,
 	    tool_check, "look for faults in the database or a backup" },
+	{ "export", NULL, "FILE", 1, false, false,
+	    TOOL_TENANT | TOOL_PASSPHRASE_FILE | TOOL_NO_SECRETS | TOOL_FORCE |
+		TOOL_QUIET,
+	    tool_export, "copy a tenant to a file, for another server" },
+	{ "import", NULL, "FILE", 1, false, true,
+	    TOOL_PASSPHRASE_FILE | TOOL_NO_SECRETS | TOOL_QUIET, tool_import,
+	    "bring an exported tenant into the database" },
 	{ "restore", NULL, "FILE", 1, false, true, TOOL_DISCARD | TOOL_QUIET,
 	    tool_restore, "put a backup in the database's place" },
 	{ "status", NULL, "", 0, false, false, 0, tool_status,
@@ -66,6 +73,9 @@ static const struct option {
 	{ "--quiet", TOOL_QUIET, NULL },
 	{ "--discard", TOOL_DISCARD, NULL },
 	{ "--full", TOOL_FULL, NULL },
+	{ "--tenant", TOOL_TENANT, "TENANT" },
+	{ "--passphrase-file", TOOL_PASSPHRASE_FILE, "FILE" },
+	{ "--no-secrets", TOOL_NO_SECRETS, NULL },
 };
 #define NOPTIONS (sizeof(options) / sizeof(options[0]))
 

@@ -9,6 +9,7 @@ tool_sources = \
 	src/tool/tool_file.c \
 	src/tool/tool_int.h \
 	src/tool/tool_key.c \
+	src/tool/tool_move.c \
 	src/tool/tool_print.c \
 	src/tool/tool_progress.c \
 	src/tool/tool_restore.c \

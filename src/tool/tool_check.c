@@ -19,6 +19,7 @@
 #include "../common/config.h"
 #include "../common/mem.h"
 #include "../writer/store.h"
+#include "../writer/store_move.h"
 
 /* Between two looks at the clock: instructions of SQLite's machine. */
 #define PROGRESS_OPS 2000
@@ -137,7 +138,7 @@ check_say(struct check *c, struct json_object *list, const char *kind,
 
 	(void)vsnprintf(line, sizeof(line), fmt, ap);
 	progress_end(&c->progress);
-	if (c->t->json)
+	if (c->t->json || c->keep)
 		(void)json_object_array_add(list, json_object_new_string(line));
 	else
 		tool_print(kind, line);
@@ -184,6 +185,7 @@ one_int(sqlite3 *db, const char *sql)
 static int
 known(sqlite3 *db, const char *name, bool exactly)
 {
+	bool export = one_int(db, "PRAGMA application_id") == STORE_EXPORT_ID;
 	int64_t version = one_int(db, "PRAGMA user_version");
 
 	if (version == -1) {
@@ -193,6 +195,12 @@ known(sqlite3 *db, const char *name, bool exactly)
 	}
 	if (version == 0 || one_int(db, "SELECT count(*) FROM state") != 1) {
 		(void)tool_error("%s is no database of chatapi", name);
+		return -1;
+	}
+	if (export && !exactly) {
+		(void)tool_error("%s is an export of a tenant: bring it into "
+				 "a database by `chatapi import'",
+		    name);
 		return -1;
 	}
 	if (version > (int64_t)store_schema_version()) {
@@ -232,7 +240,7 @@ integrity(struct check *c)
 int
 tool_check_copy(struct tool *t, const char *path, const char *name)
 {
-	struct check c = { .t = t };
+	struct check c = { .t = t, .keep = true };
 	int rc = -1;
 
 	/* With its log, if it has one. */
@@ -251,11 +259,42 @@ tool_check_copy(struct tool *t, const char *path, const char *name)
 		if (tool_stopped())
 			(void)tool_error("interrupted; nothing was changed");
 		else if (c.faults > 0)
-			(void)tool_error("%s is damaged; nothing was changed",
-			    name);
+			(void)tool_error("%s is damaged: %s; nothing was "
+					 "changed",
+			    name,
+			    json_object_get_string(
+				json_object_array_get_idx(c.list, 0)));
 		json_object_put(c.list);
 	}
 	(void)sqlite3_close(c.db);
+	return rc;
+}
+
+int
+tool_check_export(struct tool *t, const char *path)
+{
+	struct check c = { .t = t };
+	int rc = -1;
+
+	c.list = json_object_new_array();
+	c.notes = json_object_new_array();
+	c.keep = true;
+	progress_begin(&c.progress, t, "checking", false);
+	if (check_open(&c, path) == 0 && known(c.db, path, true) == 0 &&
+	    integrity(&c) == 0 && check_rooms(&c) == 0 && c.faults == 0 &&
+	    !c.failed)
+		rc = 0;
+	progress_end(&c.progress);
+	(void)sqlite3_close(c.db);
+	if (tool_stopped())
+		(void)tool_error("interrupted; nothing was imported");
+	else if (c.faults > 0)
+		(void)tool_error("%s is damaged: %s; nothing was imported",
+		    path,
+		    json_object_get_string(json_object_array_get_idx(c.list,
+			0)));
+	json_object_put(c.list);
+	json_object_put(c.notes);
 	return rc;
 }
 

@@ -23,7 +23,8 @@ struct check {
 	uint64_t messages;
 	uint64_t members;
 	bool failed; /* something could not be looked at, stderr says what */
-	struct json_object *list;  /* --json: the faults */
+	bool keep;   /* nothing is printed */
+	struct json_object *list;  /* --json or keep: the faults */
 	struct json_object *notes; /* what was not looked at */
 	struct progress progress;
 };

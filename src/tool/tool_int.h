@@ -23,7 +23,10 @@ enum tool_opt {
 	TOOL_FORCE = 1,
 	TOOL_QUIET = 2,
 	TOOL_DISCARD = 4,
-	TOOL_FULL = 8
+	TOOL_FULL = 8,
+	TOOL_TENANT = 16,
+	TOOL_PASSPHRASE_FILE = 32,
+	TOOL_NO_SECRETS = 64
 };
 #define TOOL_OPTS 8
 
@@ -49,7 +52,7 @@ tool_fn tool_tenant_create, tool_tenant_list, tool_tenant_show;
 tool_fn tool_tenant_update, tool_tenant_disable, tool_tenant_enable;
 tool_fn tool_tenant_delete;
 tool_fn tool_key_add, tool_key_list, tool_key_revoke;
-tool_fn tool_backup, tool_restore, tool_check;
+tool_fn tool_backup, tool_restore, tool_check, tool_export, tool_import;
 tool_fn tool_status;
 
 /* ---- tool.c ---- */
@@ -152,6 +155,9 @@ char *tool_snapshot(struct tool *t, int *lock);
 /* Is this copy, in nobody's use, a sound database of a schema that we know?
  * `name` is what it is called on stderr.  0, -1. */
 int tool_check_copy(struct tool *t, const char *path, const char *name);
+
+/* Is this export of a tenant sound?  0, -1 and its faults on stderr. */
+int tool_check_export(struct tool *t, const char *path);
 
 /* ---- tool_print.c ---- */
 /* One line on stderr; returns 1, the exit status. */

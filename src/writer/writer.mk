@@ -18,13 +18,16 @@ writer_sources = \
 	src/writer/store_backup.c \
 	src/writer/store_change.c \
 	src/writer/store_disk.c \
+	src/writer/store_export.c \
 	src/writer/store_fanout.c \
+	src/writer/store_import.c \
 	src/writer/store_inbox.c \
 	src/writer/store_index.c \
 	src/writer/store_int.h \
 	src/writer/store_key.c \
 	src/writer/store_member.c \
 	src/writer/store_message.c \
+	src/writer/store_move.h \
 	src/writer/store_notify.c \
 	src/writer/store_room.c \
 	src/writer/store_room_change.c \

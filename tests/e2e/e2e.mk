@@ -77,6 +77,7 @@ EXTRA_DIST += \
 	tests/e2e/test_long.py \
 	tests/e2e/test_lost.py \
 	tests/e2e/test_metrics.py \
+	tests/e2e/test_move.py \
 	tests/e2e/notices.py \
 	tests/e2e/test_notifications.py \
 	tests/e2e/test_notify_crowd.py \
