@@ -175,28 +175,29 @@ same_bytes(int a, int b)
 	return true;
 }
 
-bool
-certificate_reload(struct master *m)
+int
+certificate_reload(struct master *m, char *err, size_t errsize)
 {
-	char err[1200], quoted[1400];
-	bool same;
-	int old;
+	char quoted[1400];
+	int old, rc;
 
 	if (m->certificate_fd == -1)
-		return false;
+		return 0;
 	if (m->config->tls_cert == NULL) {
 		log_warn("TLS goes on with the old certificate until a restart",
 		    NULL);
-		return false;
+		return 0;
 	}
 	old = fcntl(m->certificate_fd, F_DUPFD_CLOEXEC, 3);
-	if (certificate_load(m, err, sizeof(err)) == -1)
+	rc = certificate_load(m, err, errsize);
+	if (rc == -1)
 		log_error("certificate refused, the old one stays", "error=%s",
 		    log_quote(quoted, sizeof(quoted), err, strlen(err)));
-	else
+	else {
 		log_info("certificate read again", NULL);
-	same = old != -1 && same_bytes(old, m->certificate_fd);
+		rc = old == -1 || !same_bytes(old, m->certificate_fd);
+	}
 	if (old != -1)
 		(void)close(old);
-	return !same;
+	return rc;
 }

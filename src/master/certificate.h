@@ -6,7 +6,6 @@
 #ifndef MASTER_CERTIFICATE_H
 #define MASTER_CERTIFICATE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 struct child;
@@ -26,8 +25,9 @@ void certificate_send(struct child *worker);
  * Reads both files again; child_configure() hands them to the workers then:
  * new connections get the new pair, those that are open stay.  A bad pair is
  * refused, the log says why, and the old one stays.  Without TLS nothing
- * happens.  True when it is another pair than before.
+ * happens.  1 when it is another pair than before, -1 with a sentence when it
+ * was refused.
  */
-bool certificate_reload(struct master *m);
+int certificate_reload(struct master *m, char *err, size_t errsize);
 
 #endif

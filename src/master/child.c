@@ -360,7 +360,7 @@ child_start(struct child *c)
 	c->started_ms = c->beat_ms = clock_mono_ms();
 	c->ready_ms = 0;
 	c->build[0] = '\0';
-	c->killed = c->other = c->planned = false;
+	c->killed = c->other = false;
 	c->link = link_new(c->m->base, bus[0], RELAY_QUEUE_MAX, &child_ops, c);
 	if (c->lives++ > 0 && !c->planned)
 		page_add(c->m->page, PAGE_SLOT_MASTER,
@@ -368,6 +368,7 @@ child_start(struct child *c)
 			c->role == ROLE_COURIER ? COUNTER_RESTARTS_COURIER :
 						  COUNTER_RESTARTS_WORKER,
 		    1);
+	c->planned = false;
 	log_info(c->lives > 1 ? "child respawned" : "child started",
 	    "child=%s child_slot=%u pid=%d", child_role(c), c->seat,
 	    (int)c->pid);

@@ -27,7 +27,7 @@
 
 /* Names of settings that wait for a restart. */
 #define RELOAD_NAMES_MAX 1024
-#define RELOAD_WHY_MAX 600
+#define RELOAD_WHY_MAX 1200
 
 struct reload {
 	struct master *m;
@@ -101,12 +101,14 @@ reload_compare(struct reload *r, const struct config *next)
 
 /* Here is what has to be done when a value of the master's own changes. */
 static void
-reload_apply(struct master *m)
+reload_apply(struct reload *r)
 {
+	struct master *m = r->m;
 	struct child *c;
 
 	log_set_level(m->config->log_level);
-	m->reload->taken += certificate_reload(m);
+	/* One that is refused is no reason to send everybody away, either. */
+	r->taken += certificate_reload(m, r->why, sizeof(r->why)) != 0;
 	relay_presence_grace(m);
 	/* The others are told when they have said HELLO. */
 	if (m->writer->state >= CHILD_LIVE)
@@ -173,7 +175,7 @@ reload_settings(struct reload *r)
 	reload_compare(r, &next);
 	config_take(r->m->config, &next);
 	config_free(&next);
-	reload_apply(r->m);
+	reload_apply(r);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "../common/config.h"
 #include "../common/duration.h"
@@ -72,7 +73,15 @@ print_database(struct json_object *o)
 static void
 print_reload(struct json_object *o)
 {
-	tool_print("reload", tool_member(o, "state"));
+	char text[96];
+
+	/* As long as it is under way. */
+	(void)snprintf(text, sizeof(text), "%s, %s of %s",
+	    tool_member(o, "state"), tool_member(o, "replaced"),
+	    tool_member(o, "of"));
+	if (strcmp(tool_member(o, "state"), "running") != 0)
+		text[strcspn(text, ",")] = '\0';
+	tool_print("reload", text);
 	if (member(o, "last_at") != NULL)
 		tool_print("reloaded_at", tool_member(o, "last_at"));
 	if (member(o, "why") != NULL)

@@ -16,7 +16,8 @@ from client import Tenant
 from conf import ConfServer
 from conftest import finish
 from crowd import Crowd
-from harness import BIN, DEADLINE, run, scaled, until
+from harness import BIN, DEADLINE, free_port, run, scaled, until
+from tls import Authority
 
 WORKERS = 2
 
@@ -163,6 +164,12 @@ def test_workers_in_metrics(start_conf):
         assert names.findall(c.getresponse().read()) == \
             [(b"0", b"1"), (b"1", b"1")]
         c.close()
+    # Nothing was amiss.
+    c.request("GET", "/metrics")
+    starts = re.findall(rb'chatapi_restarts_total\{.*\} (\d+)',
+                        c.getresponse().read())
+    assert set(starts) == {b"0"} and len(starts) >= 3
+    c.close()
 
 
 # ---- when ----
@@ -179,6 +186,33 @@ def test_settings_alone_disturb_nobody(start_conf):
     until(server.whole, "all had their names")
     assert not set(server.children().values()) & set(before.values())
     assert server.status()["reload"]["done"] == 2
+
+
+async def test_a_new_certificate_disturbs_nobody(start_conf, tmp_path):
+    ca = Authority(tmp_path)
+    port = free_port()
+    server = start_conf(settings={
+        "tls_cert": ca.files[0], "tls_key": ca.files[1],
+        "tls_listen_addr": f"127.0.0.1:{port}"})
+    before = server.children()
+    chat = await Chat.connect(Tenant(server), "ann")
+
+    def serial():
+        with socket.create_connection(("127.0.0.1", port)) as s, \
+                ca.context().wrap_socket(s, server_hostname="localhost") as t:
+            return int(t.getpeercert()["serialNumber"], 16)
+
+    old = ca.serial
+    ca.write("server")
+    assert server.reload()[0] == "idle" and states(server)["why"] is None
+    assert {serial() for _ in range(8)} == {ca.serial} != {old}
+    with open(ca.files[0], "wb") as f:
+        f.write(b"no certificate")
+    server.reload()
+    assert ca.files[0] in states(server)["why"]
+    assert {serial() for _ in range(8)} == {ca.serial}
+    await chat.barrier()
+    assert server.children() == before
 
 
 def held(server):
@@ -229,7 +263,7 @@ async def test_requests_and_frames_in_flight(start_conf):
     s.close()
     for chat in chats:
         frame = await chat.wait("server.shutdown")
-        assert 0 < frame["reconnect_after_ms"] < 30000
+        assert 200 <= frame["reconnect_after_ms"] < 200 + 2000 + 4
         assert await chat.wait_closed() == 1012
     until(lambda: states(server)["done"] == 1, "the reload ended")
 
@@ -305,6 +339,16 @@ def test_killed_on_trial(start_conf):
     os.kill(in_state(server, "starting")["pid"], signal.SIGKILL)
     until(lambda: states(server)["state"] == "stopped", "it was stopped")
     assert "signal 9" in states(server)["why"]
+    serves_on(server, before)
+
+
+@pytest.mark.long
+def test_never_ready(start_conf):
+    server = start_conf(own=True)
+    before = server.children()
+    server.install(HANGS)
+    assert server.reload(deadline=90)[0] == "stopped"
+    assert "not become ready" in states(server)["why"]
     serves_on(server, before)
 
 

@@ -90,6 +90,27 @@ async def test_what_it_says(manager, started):
     assert all("STOPPING" not in m for m in said[:-1])
 
 
+def test_it_tells_of_a_reload(manager, started):
+    server = started(Server(workers=2))
+    manager.start_ready(server)
+    manager.listen()
+    count = len(manager.heard)
+    began = time.monotonic() * 1e6
+    os.kill(server.pid, signal.SIGHUP)
+
+    def said():
+        manager.listen()
+        return [m for _, m in manager.heard[count:]
+                if "RELOADING" in m or "READY" in m]
+
+    until(lambda: any("READY" in m for m in said()), "it was ready again")
+    first, last = said()
+    assert first["RELOADING"] == "1" and "READY" not in first
+    assert began <= int(first["MONOTONIC_USEC"]) <= time.monotonic() * 1e6
+    assert last["READY"] == "1" and STATUS.search(last["STATUS"])
+    server.stop()
+
+
 def test_a_start_that_fails_is_never_ready(manager, started):
     server = started(Server(workers=1))
     with open(os.path.join(server.dir, "chatapi.db"), "w",
