@@ -41,7 +41,9 @@ relay_push(struct child *to)
 void
 relay_lost(struct child *to)
 {
-	if (to->link == NULL)
+	/* Before it has its configuration it knows nothing that could be
+	 * out of date. */
+	if (to->link == NULL || to->state < CHILD_LIVE)
 		return;
 	(void)rec_empty_put(link_out(to->link), REC_LOST);
 	link_push(to->link);
@@ -79,7 +81,7 @@ relay_forward(struct child *to, const struct wire_record *event)
 {
 	struct buf *out;
 
-	if (to->link == NULL)
+	if (to->link == NULL || to->state < CHILD_LIVE)
 		return;
 	out = link_out(to->link);
 	if (out->len + event->whole_len + RELAY_RESERVE > RELAY_QUEUE_MAX) {

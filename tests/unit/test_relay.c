@@ -286,6 +286,29 @@ test_only_who_wants_it(void **state)
 	assert_int_equal(page_sum(f->m.page, COUNTER_BUS_RECORDS), 6);
 }
 
+/* A process that has not said what it is, or has no configuration yet, is
+ * sent nothing that it could not understand. */
+static void
+test_nothing_before_hello(void **state)
+{
+	struct fixture *f = *state;
+
+	f->children[1]->state = CHILD_STARTED;
+	publish(&f->far[WORKERS], 0, 1, 100);
+	relay_lost(f->children[1]);
+	settle(f);
+	assert_int_equal(f->far[0].n, 1);
+	assert_int_equal(f->far[1].n, 0);
+	f->children[1]->state = CHILD_LIVE;
+	publish(&f->far[WORKERS], 0, 2, 100);
+	settle(f);
+	relay_lost(f->children[1]);
+	settle(f);
+	assert_int_equal(f->far[1].n, 2);
+	assert_seen(&f->far[1], 0, REC_EVENT_MESSAGE, 2);
+	assert_int_equal(f->far[1].types[1], REC_LOST);
+}
+
 static void
 test_interest_is_confirmed_in_the_stream(void **state)
 {
@@ -560,6 +583,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_only_who_wants_it),
+		TEST(test_nothing_before_hello),
 		TEST(test_interest_is_confirmed_in_the_stream),
 		TEST(test_attached_user_gets_his_records),
 		TEST(test_full_queue_says_lost_once),
