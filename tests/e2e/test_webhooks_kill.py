@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Webhooks through killed processes: each absent recipient of each message
 hears of it at least once, and again only what was under way."""
+import asyncio
 import collections
 import threading
 import time
 
 import pytest
+from chat import Chat
 from client import Tenant
 from harness import scaled, until
 from hook import ENV, Hook
@@ -114,3 +116,36 @@ def test_restart_goes_on(start_server, hook):
     assert sorted({c.recipient for c in good}) == sorted(
         f"u{i}" for i in range(30))
     assert len({c.id for c in good}) == len(good) == 30
+
+
+async def test_a_start_waits_for_who_comes_back(start_server, hook):
+    """When the whole server has died everybody connects again: who does so
+    within the grace was never absent."""
+    server = start_server(workers=1, env={**ENV, "PRESENCE_GRACE": "3s"})
+    tenant = Tenant(server)
+    hook.serve(tenant)
+    ann = tenant.user("ann")
+    room = ann.make_room(["bob", "carol"])["room_id"]
+    await asyncio.to_thread(server.destroy)
+    await asyncio.to_thread(server.start)
+    await asyncio.to_thread(tenant.user("ann").say, room, "back?")
+    await Chat.connect(tenant, "bob")
+    await asyncio.to_thread(settled, tenant)
+    assert [c.recipient for c in hook.calls] == ["carol"]
+
+
+def test_a_hanging_endpoint_holds_up_no_stop(start_server, hook):
+    server = start_server(workers=1, env=ENV)
+    tenant = Tenant(server)
+    hook.serve(tenant)
+    hook.answer = lambda call: None
+    ann = tenant.user("ann")
+    ann.say(ann.make_room(["bob"])["room_id"], "x")
+    until(lambda: hook.calls, "it hangs")
+    began = time.monotonic()
+    server.stop()
+    assert time.monotonic() - began < scaled(6, 15)
+    hook.answer = lambda call: 200
+    server.start()
+    until(lambda: len(hook.calls) == 2, "it was sent again")
+    assert hook.calls[0].id == hook.calls[1].id
