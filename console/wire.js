@@ -56,9 +56,20 @@ function statusTag(e)
 	    String(e.status));
 }
 
+// What somebody who looks over the shoulder, or gets the JSON in a report,
+// need not have; only a copied curl line has it.
+const SECRET = ["authorization", "x-api-key", "x-master-key"];
+
+function masked(headers)
+{
+	return Object.fromEntries(Object.entries(headers || {}).map(
+	    ([k, v]) => [k, SECRET.includes(k.toLowerCase()) ?
+		v.replace(/^(Bearer )?(.{0,6}).*$/s, "$1$2…") : v]));
+}
+
 function headerLines(headers)
 {
-	return Object.entries(headers || {})
+	return Object.entries(masked(headers))
 	    .map(([k, v]) => `${k}: ${v}`).join("\n");
 }
 
@@ -75,7 +86,7 @@ function asJson(e)
 
 	return JSON.stringify(e.kind === "http" ? {
 		at: new Date(e.at).toISOString(), method: e.method,
-		url: e.url, headers: e.headers, body: parse(e.body),
+		url: e.url, headers: masked(e.headers), body: parse(e.body),
 		status: e.status, ms: e.ms, answer_headers: e.answerHeaders,
 		answer: parse(e.answer || ""),
 	} : { at: new Date(e.at).toISOString(), way: e.way, socket: e.socket,

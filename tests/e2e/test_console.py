@@ -268,6 +268,12 @@ def test_wire_and_playground(server, pages):
     page.wait_text(".answer", "x-request-id")
     assert world.stored()[-1] == "from the playground"
     page.wait_text(".wire-list", f"/rooms/{world.room}/messages")
+    # The token is not shown whole.
+    page.fill("[aria-label=Filter]", "from the playground")
+    page.click(".wire-row", "POST")
+    page.wait_text(".wire-detail", "authorization: Bearer eyJhbG…")
+    assert "eyJhbGci" not in page.text(".wire-detail")
+    page.fill("[aria-label=Filter]", "x").send_keys(Keys.BACKSPACE)
     # Paused, what comes is counted and shown later.
     page.click(".wire-head .button", "Pause")
     shown = len(page.all(".wire-row"))
