@@ -26,16 +26,15 @@ http_tls_bufferevent(struct event_base *base, void *arg)
 	SSL *ssl = tls_session(gate->h->w->tls);
 	struct bufferevent *bev;
 
+	/* Given nothing, evhttp would speak plain HTTP here. */
 	if (ssl == NULL)
-		return NULL;
+		abort();
 	/* Without an option that would make libevent free the session and
 	 * close its socket: both may go on without it. */
 	bev = bufferevent_openssl_socket_new(base, -1, ssl,
 	    BUFFEREVENT_SSL_ACCEPTING, 0);
-	if (bev == NULL) {
-		SSL_free(ssl);
-		return NULL;
-	}
+	if (bev == NULL)
+		abort();
 	http_conn_new(gate, bev, ssl);
 	return bev;
 }

@@ -10,12 +10,11 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-#include <stdlib.h>
 
 #include "../common/buf.h"
 #include "../common/mem.h"
@@ -216,13 +215,15 @@ io_waits(void *ctx)
 	    (io->held.len > 0 ? WS_WAITS_OUT : 0);
 }
 
-/* close_notify, unless it would have to wait. */
+/* close_notify, once, unless it would have to wait. */
 static void
 io_goodbye(struct tls_io *io)
 {
+	if (io->held.len > 0 || SSL_in_init(io->ssl) ||
+	    (SSL_get_shutdown(io->ssl) & SSL_SENT_SHUTDOWN) != 0)
+		return;
 	ERR_clear_error();
-	if (io->held.len == 0 && !SSL_in_init(io->ssl))
-		(void)SSL_shutdown(io->ssl);
+	(void)SSL_shutdown(io->ssl);
 	ERR_clear_error();
 }
 
@@ -238,8 +239,7 @@ io_close(int fd, void *ctx)
 {
 	struct tls_io *io = ctx;
 
-	if ((SSL_get_shutdown(io->ssl) & SSL_SENT_SHUTDOWN) == 0)
-		io_goodbye(io);
+	io_goodbye(io);
 	SSL_free(io->ssl);
 	(void)close(fd);
 	buf_free(&io->held);

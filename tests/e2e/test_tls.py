@@ -280,6 +280,7 @@ async def test_reload(start_server, ca, tmp_path):
                 if "the old one stays" in x][-1]
         assert words in line, line
         assert served_serial(server, ca) == second
+        assert old.open_now and bob.open_now
 
     with open(ca.files[1], "wb") as f:
         f.write(ca.make()[1])
@@ -352,6 +353,19 @@ def test_nothing_without_tls(start_server, ca):
           deadline=DEADLINE)
     assert f"listen=127.0.0.1:{server.tls_port} " in server.log()
     assert rest(server, ca).get("/health").status == 200
+
+
+def test_empty_address_without_tls(ca, tmp_path):
+    """In file or environment it is as if it were not there."""
+    config = f"{tmp_path}/c"
+    with open(config, "w", encoding="ascii") as f:
+        f.write("listen_addr =\n")
+    assert run("-t", "-c", config).returncode == 0
+    assert run("-t", env={"LISTEN_ADDR": ""}).returncode == 0
+    got = run("-t", "-l", "")
+    assert got.returncode == 2 and "LISTEN_ADDR" in got.stderr
+    assert run("-t", "-l", "", env={"TLS_CERT": ca.files[0],
+                                    "TLS_KEY": ca.files[1]}).returncode == 0
 
 
 async def test_own_origin_is_https(shared, ca):
