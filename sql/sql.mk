@@ -2,7 +2,8 @@
 # The migrations, oldest first; embedded in the program and installed to read.
 migrations = sql/0001_init.sql sql/0002_changes.sql \
 	sql/0003_tenants.sql sql/0004_channels.sql sql/0005_notify.sql \
-	sql/0006_webhooks.sql
+	sql/0006_webhooks.sql \
+	sql/0007_erasure.sql
 
 sql_generated = src/writer/migrations.gen.c
 CLEANFILES += $(sql_generated)

@@ -95,6 +95,8 @@ enum record_type {
 	REC_OP_WEBHOOK_DROP,
 	REC_OP_DEAD_LETTER_RETRY,
 	REC_OP_DEAD_LETTER_DROP,
+	REC_OP_USER_ERASE,
+	REC_OP_USER_ERASING,
 	REC_OP_END, /* one more than the last; stays here */
 	/* writer to worker or tool */
 	REC_REPLY = 192,
@@ -496,6 +498,7 @@ int rec_op_tenant_create_get(const struct wire_record *w,
  *   TENANT_DELETE a = tenant: gone at once, its rows in pieces afterwards
  *   BACKUP       a = empty to begin one, else its name: how far is it;
  *                b = "stop" ends it
+ *   USER_ERASE, USER_ERASING  a = tenant, b = user: begin it; look
  * Their replies carry JSON in `text`, as the REST API would answer.
  */
 struct rec_op_admin {
@@ -588,6 +591,8 @@ int rec_op_head_get(const struct wire_record *w, struct op_head *h);
  *   NOTIFY        ms (created_at), text = token
  *   SUBSCRIBE     ms (created_at), text = token; REPEATED = was there already
  *   the courier's: see records_courier.h
+ *   USER_ERASE, USER_ERASING  seq = the room under way, room = the highest
+ *                 there is; ms = 1 none is under way
  *   admin reads   text = JSON
  */
 struct rec_reply {

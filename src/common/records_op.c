@@ -357,6 +357,8 @@ admin_type(uint8_t type)
 	case REC_OP_KEY_REVOKE:
 	case REC_OP_KEY_LIST:
 	case REC_OP_BACKUP:
+	case REC_OP_USER_ERASE:
+	case REC_OP_USER_ERASING:
 		return true;
 	default:
 		return false;

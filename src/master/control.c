@@ -115,7 +115,8 @@ control_takes(uint8_t type)
 {
 	return (type >= REC_OP_TENANT_CREATE && type <= REC_OP_KEY_LIST) ||
 	    type == REC_OP_ROOM_TRIM || type == REC_OP_TENANT_UPDATE ||
-	    type == REC_OP_TENANT_DELETE || type == REC_OP_BACKUP;
+	    type == REC_OP_TENANT_DELETE || type == REC_OP_BACKUP ||
+	    type == REC_OP_USER_ERASE || type == REC_OP_USER_ERASING;
 }
 
 static int

@@ -45,6 +45,8 @@ static const struct command {
 	    "list a tenant's keys" },
 	{ "key", "revoke", "TENANT KEY", 2, false, false, 0, tool_key_revoke,
 	    "revoke a key by its key_id" },
+	{ "user", "erase", "USER", 1, false, false, TOOL_TENANT | TOOL_QUIET,
+	    tool_user_erase, "take one person out of a tenant" },
 	{ "backup", NULL, "FILE", 1, false, false, TOOL_FORCE | TOOL_QUIET,
 	    tool_backup, "copy the database to a new file, also in use" },
 	{ "check", NULL, "[FILE]", 0, true, false, TOOL_FULL | TOOL_QUIET,

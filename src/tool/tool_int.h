@@ -52,6 +52,7 @@ tool_fn tool_tenant_create, tool_tenant_list, tool_tenant_show;
 tool_fn tool_tenant_update, tool_tenant_disable, tool_tenant_enable;
 tool_fn tool_tenant_delete;
 tool_fn tool_key_add, tool_key_list, tool_key_revoke;
+tool_fn tool_user_erase;
 tool_fn tool_backup, tool_restore, tool_check, tool_export, tool_import;
 tool_fn tool_status;
 

@@ -27,12 +27,15 @@ struct background {
 	const struct background_ops *ops;
 	void *arg;
 	struct event *sweep;  /* pending while something is to be removed */
+	struct event *erase;  /* pending while somebody is erased */
 	struct event *fanout; /* pending while a notification is under way */
 	bool sweep_busy;      /* a batch since the last piece */
 	bool fanout_busy;
+	bool erase_busy;
 };
 
 static void background_on_sweep(evutil_socket_t fd, short what, void *arg);
+static void background_on_erase(evutil_socket_t fd, short what, void *arg);
 static void background_on_fanout(evutil_socket_t fd, short what, void *arg);
 
 static void
@@ -64,6 +67,13 @@ background_fanout(struct background *b, uint64_t pause_ns)
 		background_arm(b->fanout, pause_ns);
 }
 
+static void
+background_erase(struct background *b, uint64_t pause_ns)
+{
+	if (store_erase_pending(b->store))
+		background_arm(b->erase, pause_ns);
+}
+
 struct background *
 background_new(struct event_base *base, struct store *store, struct page *page,
     struct buf *events, const struct background_ops *ops, void *arg)
@@ -77,10 +87,12 @@ background_new(struct event_base *base, struct store *store, struct page *page,
 	b->arg = arg;
 	b->sweep = event_new(base, -1, 0, background_on_sweep, b);
 	b->fanout = event_new(base, -1, 0, background_on_fanout, b);
-	if (b->sweep == NULL || b->fanout == NULL)
+	b->erase = event_new(base, -1, 0, background_on_erase, b);
+	if (b->sweep == NULL || b->fanout == NULL || b->erase == NULL)
 		abort();
 	background_sweep(b, 0);
 	background_fanout(b, 0);
+	background_erase(b, 0);
 	return b;
 }
 
@@ -91,6 +103,7 @@ background_free(struct background *b)
 		return;
 	event_free(b->sweep);
 	event_free(b->fanout);
+	event_free(b->erase);
 	free(b);
 }
 
@@ -99,8 +112,10 @@ background_batch(struct background *b)
 {
 	b->sweep_busy = true;
 	b->fanout_busy = true;
+	b->erase_busy = true;
 	background_sweep(b, 0);
 	background_fanout(b, 0);
+	background_erase(b, 0);
 }
 
 /* A piece that began then has ended: the pause until the next one. */
@@ -144,4 +159,18 @@ background_on_fanout(evutil_socket_t fd, short what, void *arg)
 	    b->fanout_busy, FANOUT_SHARE);
 	b->fanout_busy = false;
 	background_fanout(b, pause);
+}
+
+static void
+background_on_erase(evutil_socket_t fd, short what, void *arg)
+{
+	struct background *b = arg;
+	uint64_t began = clock_mono_ns(), pause;
+
+	(void)fd;
+	(void)what;
+	pause = background_pause(b, store_erase(b->store, b->events), began,
+	    b->erase_busy, SWEEP_SHARE);
+	b->erase_busy = false;
+	background_erase(b, pause);
 }

@@ -59,6 +59,8 @@ static const struct {
 	OP(REC_OP_WEBHOOK_DROP) = { store_webhook_drop, false, true },
 	OP(REC_OP_DEAD_LETTER_RETRY) = { store_dead_letter_retry, true, false },
 	OP(REC_OP_DEAD_LETTER_DROP) = { store_dead_letter_drop, true, false },
+	OP(REC_OP_USER_ERASE) = { store_user_erase, false, false },
+	OP(REC_OP_USER_ERASING) = { store_user_erasing, false, false },
 #undef OP
 };
 
@@ -162,7 +164,8 @@ store_open(const struct dsn *dsn, char *err, size_t errsize)
 	(void)sqlite3_busy_timeout(s->db, (int)dsn->busy_timeout_ms);
 	if (store_pragmas(s, err, errsize) == -1 ||
 	    store_migrate(s, err, errsize) == -1 || store_load(s) == -1 ||
-	    store_sweep_start(s) == -1 || store_fanout_start(s) == -1 ||
+	    store_sweep_start(s) == -1 || store_erase_start(s) == -1 ||
+	    store_fanout_start(s) == -1 ||
 	    store_checkpoint_start(s, err, errsize) == -1)
 		goto fail;
 	store_backup_clean(s);

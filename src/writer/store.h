@@ -106,6 +106,13 @@ uint64_t store_wal_bytes(const struct store *s);
 /* Checkpoints run so far. */
 uint64_t store_checkpoints(const struct store *s);
 
+/* ---- store_erase.c ---- */
+/* Between batches: one piece of erasing a user, announced in `events`. */
+enum store_result store_erase(struct store *s, struct buf *events)
+    __attribute__((warn_unused_result));
+/* Somebody is being erased. */
+bool store_erase_pending(const struct store *s);
+
 /* ---- store_backup.c ---- */
 /*
  * One copy of the whole database at a time, beside it, in a file of its name

@@ -118,6 +118,24 @@ enum store_sql {
 	SQL_SWEEP_TENANT_OUTBOX,
 	SQL_SWEEP_TENANT_DUE,
 	SQL_SWEEP_TENANT_DEAD,
+	SQL_ERASURE_FIND,
+	SQL_ERASURE_INSERT,
+	SQL_ERASURE_NEXT,
+	SQL_ERASURE_MOVE,
+	SQL_ERASURE_DELETE,
+	SQL_ERASE_ROOM,
+	SQL_ERASE_FIND,
+	SQL_ERASE_MESSAGE,
+	SQL_ERASE_MEMBER,
+	SQL_ERASE_DM_PEER,
+	SQL_ERASE_DM_KEY,
+	SQL_ERASE_TOKENS,
+	SQL_ERASE_SUBSCRIPTIONS,
+	SQL_ERASE_DELIVERIES,
+	SQL_ERASE_INBOX,
+	SQL_ERASE_ACKED,
+	SQL_ERASE_NOTIFICATIONS,
+	SQL_ERASE_USER,
 	SQL_COUNT
 };
 
@@ -183,6 +201,7 @@ struct store {
 	bool created;       /* the file is one that this open made */
 	bool remove;        /* closing it removes it */
 	int checkpoint_err; /* of the last checkpoint that failed */
+	bool erasing;       /* somebody may be */
 	bool vacuum;        /* pages are to be given back */
 	bool sweep;         /* there may be something to remove */
 	int64_t tokens_ms;  /* Unix: look for expired tokens then; 0 = none */
@@ -330,6 +349,11 @@ int store_sweep_room(struct store *s, uint64_t room);
 int store_sweep_below(struct store *s, uint64_t room, uint64_t below);
 /* At the start: is something left?  -1 failed. */
 int store_sweep_start(struct store *s);
+
+/* ---- store_erase.c ---- */
+/* At the start: is somebody being erased?  -1 failed. */
+int store_erase_start(struct store *s);
+store_op_fn store_user_erase, store_user_erasing;
 
 /* ---- store_vacuum.c ---- */
 /* Outside a transaction: begins to give pages back if there are many.  -1. */

@@ -285,6 +285,65 @@ static const char *const sql_text[SQL_COUNT] = {
 	    "DELETE FROM delivery WHERE id IN"
 	    " (SELECT id FROM delivery INDEXED BY delivery_dead"
 	    " WHERE tenant = ?1 AND state = 1 LIMIT ?2)",
+	[SQL_ERASURE_FIND] =
+	    "SELECT room FROM erasure WHERE tenant = ?1 AND user = ?2",
+	[SQL_ERASURE_INSERT] =
+	    "INSERT INTO erasure (tenant, user, pseudonym, room, seq)"
+	    " VALUES (?1, ?2, ?3, 0, 0)",
+	[SQL_ERASURE_NEXT] =
+	    "SELECT id, tenant, user, pseudonym, room, seq FROM erasure"
+	    " WHERE id > 0 ORDER BY id LIMIT 1",
+	[SQL_ERASURE_MOVE] =
+	    "UPDATE erasure SET room = ?2, seq = ?3 WHERE id = ?1",
+	[SQL_ERASURE_DELETE] = "DELETE FROM erasure WHERE id = ?1",
+	[SQL_ERASE_ROOM] = "SELECT token, id FROM room INDEXED BY room_tenant"
+			   " WHERE tenant = ?1 AND id >= ?2"
+			   " ORDER BY id LIMIT 1",
+	[SQL_ERASE_FIND] =
+	    "SELECT seq, created_ms, deleted_ms FROM message"
+	    " WHERE room = ?1 AND seq > ?2 AND seq <= ?3 AND +sender = ?4"
+	    " ORDER BY seq",
+	[SQL_ERASE_MESSAGE] =
+	    "UPDATE message SET sender = ?3, content = NULL, meta = NULL,"
+	    " client_msg_id = NULL, hash = NULL,"
+	    " rev = CASE WHEN deleted_ms IS NULL THEN ?4 ELSE rev END,"
+	    " deleted_ms = ifnull(deleted_ms, ?5)"
+	    " WHERE room = ?1 AND seq = ?2",
+	[SQL_ERASE_MEMBER] =
+	    "UPDATE member SET user = ?3 WHERE room = ?1 AND user = ?2",
+	[SQL_ERASE_DM_PEER] =
+	    "SELECT user FROM member WHERE room = ?1 AND user <> ?2",
+	[SQL_ERASE_DM_KEY] =
+	    "UPDATE room SET dm_key = ?2, changed_n = ?3 WHERE id = ?1",
+	[SQL_ERASE_TOKENS] =
+	    "DELETE FROM ws_token WHERE hash IN"
+	    " (SELECT hash FROM ws_token INDEXED BY ws_token_tenant"
+	    " WHERE tenant = ?1 AND user = ?2 LIMIT ?3)",
+	[SQL_ERASE_SUBSCRIPTIONS] =
+	    "DELETE FROM subscription WHERE id IN"
+	    " (SELECT id FROM subscription INDEXED BY subscription_user"
+	    " WHERE tenant = ?1 AND user = ?2 LIMIT ?3)",
+	[SQL_ERASE_DELIVERIES] =
+	    "DELETE FROM delivery WHERE id IN"
+	    " (SELECT id FROM delivery INDEXED BY delivery_recipient"
+	    " WHERE tenant = ?1 AND recipient = ?2 LIMIT ?3)",
+	[SQL_ERASE_INBOX] = "DELETE FROM inbox WHERE id IN"
+			    " (SELECT id FROM inbox INDEXED BY inbox_user"
+			    " WHERE tenant = ?1 AND user = ?2 LIMIT ?3)",
+	[SQL_ERASE_ACKED] =
+	    "DELETE FROM inbox_acked WHERE user = ?2 AND notification IN"
+	    " (SELECT id FROM notification INDEXED BY notification_tenant"
+	    " WHERE tenant = ?1)",
+	/* Those that only he had still to acknowledge. */
+	[SQL_ERASE_NOTIFICATIONS] =
+	    "DELETE FROM notification WHERE id IN"
+	    " (SELECT n.id FROM notification n INDEXED BY notification_tenant"
+	    " WHERE n.tenant = ?1"
+	    " AND NOT EXISTS (SELECT 1 FROM inbox i"
+	    " WHERE i.notification = n.id)"
+	    " AND NOT EXISTS (SELECT 1 FROM fanout f"
+	    " WHERE f.tenant = ?1 AND f.notification = n.id) LIMIT ?3)",
+	[SQL_ERASE_USER] = "DELETE FROM user WHERE tenant = ?1 AND user = ?2",
 };
 
 static void

@@ -18,6 +18,7 @@ writer_sources = \
 	src/writer/store_backup.c \
 	src/writer/store_change.c \
 	src/writer/store_disk.c \
+	src/writer/store_erase.c \
 	src/writer/store_export.c \
 	src/writer/store_fanout.c \
 	src/writer/store_import.c \

@@ -68,6 +68,7 @@ EXTRA_DIST += \
 	tests/e2e/test_dm_race.py \
 	tests/e2e/test_doc_site.py \
 	tests/e2e/test_durable.py \
+	tests/e2e/test_erase.py \
 	tests/e2e/test_idempotency.py \
 	tests/e2e/test_jwt.py \
 	tests/e2e/test_kill.py \

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: MIT
+"""chatapi user erase: what one person said and where he was is gone; what
+others said, and the numbering, is not."""
+import json
+import os
+import subprocess
+
+from chat import Chat
+from client import Tenant
+from harness import BIN, DEADLINE, clean_env, run, scaled, until
+
+SECRET = "zq-what-ann-said"
+
+
+def check(server):
+    done = run("-d", "file:chatapi.db", "check", "--json", cwd=server.dir,
+               deadline=DEADLINE)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def erase(server, tenant, user, ok=True):
+    done = run("-d", "file:chatapi.db", "user", "erase", "--tenant",
+               tenant.id, user, "--json", cwd=server.dir,
+               deadline=DEADLINE * 2)
+    if ok:
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["erased"]
+    return done
+
+
+def furnish(tenant, n):
+    """Ann and bob talk in a group, a room that she has left, and a dm."""
+    ann, bob = tenant.user("ann"), tenant.user("bob")
+    rooms = {"group": bob.make_room(["ann", "cid"])["room_id"],
+             "left": bob.make_room(["ann"])["room_id"],
+             "dm": ann.make_room(["ann", "bob"], type_="dm")["room_id"]}
+    for room in rooms.values():
+        for i in range(n):
+            ann.say(room, f"{SECRET} {i}", meta={"m": SECRET},
+                    client_msg_id=f"c{i}")
+            bob.say(room, f"bob {i}")
+        gone = ann.say(room, "deleted by herself")
+        ann.delete(f"/rooms/{room}/messages/" + gone["message_id"])
+    tenant.backend().delete(f"/rooms/{rooms['left']}/members/ann")
+    ann.post("/subscriptions", {"topic": "news"}).expect(201)
+    return rooms
+
+
+def check_erased(tenant, rooms, n):
+    bob = tenant.user("bob")
+    names = set()
+    for name, room in rooms.items():
+        history = bob.history(room)
+        assert [m["seq"] for m in history] == list(range(1, 2 * n + 2))
+        his = [m for m in history if m["sender_id"] == "bob"]
+        assert [m["content"] for m in his] == [f"bob {i}" for i in range(n)]
+        hers = [m for m in history if m["sender_id"] != "bob"]
+        assert all(m["deleted_at"] and "meta" not in m and
+                   not m.get("content") for m in hers)
+        names |= {m["sender_id"] for m in hers}
+        members = bob.get(f"/rooms/{room}/members").expect(200)["members"]
+        assert "ann" not in [m["user_id"] for m in members]
+        assert len(members) == {"group": 2, "left": 1, "dm": 2}[name]
+    assert len(names) == 1
+    assert names.pop().startswith("erased-")
+    ann = tenant.user("ann")
+    assert ann.get("/rooms").expect(200)["rooms"] == []
+    assert ann.get("/subscriptions").expect(200)["subscriptions"] == []
+
+
+def check_files(server):
+    """Not a byte of it is left in the stopped server's files."""
+    for name in os.listdir(server.dir):
+        if name.startswith("chatapi.db") and "ctl" not in name:
+            with open(os.path.join(server.dir, name), "rb") as f:
+                assert SECRET.encode() not in f.read(), name
+
+
+async def test_live(start_server):
+    server = start_server(workers=2)
+    tenant = Tenant(server)
+    n = 40
+    rooms = furnish(tenant, n)
+    other = Tenant(server)
+    theirs = other.user("ann").make_room()["room_id"]
+    other.user("ann").say(theirs, "of another tenant")
+    ann = await Chat.connect(tenant, "ann")
+    bob = await Chat.connect(tenant, "bob", path="/ws?resume=1")
+    await bob.send("resume", epoch=bob.welcome["epoch"], cursors={
+        r: {"seq": 2 * n + 1, "rev": 1} for r in rooms.values()})
+    await bob.wait("sync.complete")
+    erase(server, tenant, "ann")
+    for room in (rooms["group"], rooms["dm"]):
+        await ann.wait("room.left", room_id=room)
+    for room in rooms.values():
+        await bob.until(lambda: len(bob.of("message.deleted",
+                                           room_id=room)) >= n)
+        frames = bob.of("message.deleted", room_id=room)
+        assert [f["rev"] for f in frames] == list(range(2, n + 2))
+    check_erased(tenant, rooms, n)
+    assert len(other.user("ann").history(theirs)) == 1
+    # Nothing to erase is no fault; whom nobody knows is none.
+    erase(server, tenant, "ann")
+    assert erase(server, Tenant(server), "nobody").returncode == 0
+    # A dm of the two is a new one.
+    fresh = tenant.user("ann").post("/rooms", {
+        "type": "dm", "members": ["ann", "bob"]}).expect(201)
+    assert fresh["room_id"] not in rooms.values()
+    check(server)
+    server.stop()
+    check_files(server)
+
+
+def test_without_a_server(start_server):
+    server = start_server(workers=1)
+    tenant = Tenant(server)
+    rooms = furnish(tenant, 20)
+    server.stop()
+    erase(server, tenant, "ann")
+    check_files(server)
+    check(server)
+    server.start()
+    check_erased(tenant, rooms, 20)
+
+
+def test_through_kills(start_server):
+    """The writer and the command die again and again; each message goes
+    once, and all go."""
+    server = start_server(workers=2)
+    tenant = Tenant(server)
+    n = scaled(250, 80)
+    rooms = furnish(tenant, n)
+    p = subprocess.Popen(
+        [BIN, "-d", "file:chatapi.db", "user", "erase", "--tenant",
+         tenant.id, "ann"], cwd=server.dir, env=clean_env(),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL)
+    bob = tenant.user("bob")
+
+    def gone():
+        page = bob.get(f"/rooms/{rooms['group']}/messages?limit=100")
+        return page.status == 200 and page.json["messages"][0].get(
+            "deleted_at")
+
+    until(gone, "it had begun")
+    for _ in range(3):
+        old = server.kill("writer")
+        server.wait_respawn("writer", None, old)
+    p.kill()
+    p.wait()
+    server.destroy()
+    server.start()
+    erase(server, tenant, "ann")
+    check_erased(tenant, rooms, n)
+    bob = tenant.user("bob")
+    for room in rooms.values():
+        # One rev for each that was not a tombstone, and the own deletion.
+        revs = sorted(m_rev(server, room))
+        assert revs == list(range(1, n + 2))
+    check(server)
+
+
+def m_rev(server, room):
+    import sqlite3
+    path = os.path.join(server.dir, "chatapi.db")
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return [r for r, in db.execute(
+            "SELECT rev FROM message m JOIN room r ON r.id = m.room"
+            " WHERE r.token = ? AND rev > 0", (room[5:],))]
+    finally:
+        db.close()
+
+
+def test_refused(start_server):
+    server = start_server(workers=1)
+    tenant = Tenant(server)
+    for args in (("user", "erase", "ann"),
+                 ("user", "erase", "--tenant", "nonsense", "ann"),
+                 ("user", "erase", "--tenant",
+                  "tenant_0123456789abcdefghjkmn", "ann"),
+                 ("user", "erase", "--tenant", tenant.id, ""),
+                 ("user", "erase", "--tenant", tenant.id)):
+        done = run("-d", "file:chatapi.db", *args, cwd=server.dir)
+        assert done.returncode in (1, 2) and done.stderr, args
