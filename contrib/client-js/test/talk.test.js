@@ -307,29 +307,39 @@ test('two pages with one storage do not set each other back', async () => {
 });
 
 test('writes to the storage are spared, and one at a time', async () => {
-  const kept = new Map();
-  let writing = 0;
-  let writes = 0;
+  const kept = [];
+  let finish = null;
   const storage = {
-    get: async (key) => kept.get(key),
-    set: async (key, value) => {
-      assert.equal(++writing, 1);
-      await settle();
-      writes++;
-      kept.set(key, value);
-      writing--;
-    },
+    get: async () => kept.at(-1) ?? null,
+    set: (key, value) => new Promise((done) => {
+      assert.equal(finish, null);
+      finish = () => {
+        finish = null;
+        kept.push(value);
+        done();
+      };
+    }),
     remove: async () => {},
   };
   const { chat, clock, socket } = await onlineClient({ storage,
     persistInterval: 200 });
+  const last = () => JSON.parse(kept.at(-1)).rooms.r.seq;
   for (let seq = 1; seq <= 100; seq++) socket.message('r', seq);
   await clock.advance(200);
-  await settle();
-  assert.equal(writes, 1);
+  // While this is being written more comes, and the end.
   socket.message('r', 101);
-  await Promise.all([chat.close(), chat.close()]);
-  assert.equal(JSON.parse([...kept.values()][0]).rooms.r.seq, 101);
+  await clock.advance(200);
+  socket.message('r', 102);
+  const closed = chat.close();
+  await settle();
+  assert.equal(kept.length, 0);
+  finish();
+  await settle();
+  assert.equal(last(), 100);
+  finish();
+  await closed;
+  assert.equal(kept.length, 2);
+  assert.equal(last(), 102);
 });
 
 test('a storage that fails is told and does no harm', async () => {
