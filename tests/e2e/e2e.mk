@@ -64,6 +64,7 @@ EXTRA_DIST += \
 	tests/e2e/test_courier.py \
 	tests/e2e/test_dead_letters.py \
 	tests/e2e/test_demo.py \
+	tests/e2e/test_die_together.py \
 	tests/e2e/test_disk.py \
 	tests/e2e/test_dm_race.py \
 	tests/e2e/test_doc_site.py \
