@@ -2,15 +2,17 @@
 """Notifications to very many users, and through killed processes: each user
 has each of them exactly once."""
 import asyncio
+import errno
 import json
 import os
 import signal
 import time
 
+import faults
 from chat import Chat, close_all
 from client import Tenant
-from harness import SLOW, proc_rss, scaled, until
-from notices import Expansions, got, inbox, notify, query, seed, to, waiting
+from harness import proc_rss, scaled, until
+from notices import Expansions, got, notify, query, seed, to, waiting
 from raw import TEXT, open_raw
 
 MIB = 1 << 20
@@ -97,16 +99,26 @@ async def test_worker_that_stood_still(start_server):
     """Its queue was dropped: it reads the inbox."""
     server = start_server(workers=2)
     tenant = Tenant(server)
-    backend = tenant.backend(slot=0)
+    backends = [tenant.backend(slot=0) for _ in range(8)]
+    backend = backends[0]
     bob = await Chat.connect(tenant, "bob", slot=1)
     first = to(backend, "bob")
     await bob.wait("notification")
+    # Their names are in the record, too: 30 KiB each.
+    users = ["bob"] + [f"{i:0128}" for i in range(99)]
+
+    def pour(backend):
+        for _ in range(45):
+            notify(backend, payload="x" * 16000, user_ids=users)
+
     pid = server.kill("worker", 1, signal.SIGSTOP)
     try:
-        ids = [to(backend, "bob", "x" * 16000) for _ in range(700)]
+        # All at once: who stands still for 10 s is replaced.
+        await asyncio.gather(*(asyncio.to_thread(pour, b) for b in backends))
     finally:
         os.kill(pid, signal.SIGCONT)
-    ids.insert(0, first)
+    ids = await asyncio.to_thread(waiting, tenant.user("bob", slot=0))
+    assert ids[0] == first and len(ids) == 361
     await bob.until(lambda: len(got(bob)) >= len(ids))
     ids.append(to(backend, "bob"))
     await bob.until(lambda: len(got(bob)) >= len(ids))
@@ -118,7 +130,7 @@ async def test_worker_that_stood_still(start_server):
 
 async def test_slow_reader(start_server, record_property):
     """Thousands for one who does not read cost a cursor, not a queue."""
-    count, payload = scaled(2000, 1000), "x" * 8000
+    count, payload = scaled(1200, 800), "x" * 8000
     server = start_server(workers=2)
     tenant = Tenant(server)
     backend = tenant.backend(slot=0)
@@ -192,21 +204,40 @@ async def test_to_a_hundred_thousand(start_server, record_property):
     after = await delays(ann, room, lambda out: len(out) >= 500)
     everybody_once(server, tenant, [made["notification_id"]],
                    query(server, "SELECT count(*) FROM user"))
-    began = time.monotonic()
-    notify(tenant.backend(), payload="again")
-    await last.until(lambda: len(got(last)) == 2)
-    idle = time.monotonic() - began
     text = "; ".join(
         f"{what} p50 {at(d, .5):.1f} p99 {at(d, .99):.1f} worst "
         f"{d[-1] * 1000:.1f} ms of {len(d)}"
         for what, d in (("before", before), ("during", during),
                         ("after", after)))
     text += f"; {users} users in {busy:.2f} s beside messages, " \
-        f"{idle:.2f} s alone, answered in {answered * 1000:.1f} ms"
+        f"answered in {answered * 1000:.1f} ms"
     record_property("sends beside an expansion", text)
     print(text)
     assert len(during) > 20
-    # A piece or two may be before it, not the expansion.
-    if not SLOW:
-        assert at(during, .99) < at(before, .99) + 100, text
+    # A piece or two may be before one, never all of them.
+    assert at(during, .99) < 1000 * busy / 4, text
     await close_all([ann, last])
+
+
+def test_disk_full_on_the_way(start_server, tmp_path):
+    """It waits for room and goes on from there."""
+    users = scaled(40000, 8000)
+    server = start_server(workers=1, launch=False)
+    disk = faults.Disk(str(tmp_path / "disk"),
+                       os.path.join(server.dir, "chatapi.db"),
+                       everywhere=True)
+    server.env.update(disk.env)
+    server.start()
+    tenant = Tenant(server)
+    seed(server, tenant, map(name, range(users)))
+    expansions = Expansions(server)
+    id_ = notify(tenant.backend())["notification_id"]
+    disk.write_error = errno.ENOSPC
+    tenant.backend().post("/notify", {"topic": "t", "payload": 1}).error(503)
+    reached = query(server, "SELECT count(*) FROM inbox")
+    assert reached < users, "too fast for what is tested here"
+    assert expansions.left() == 1
+    disk.heal()
+    until(server.healthy, "the server was well again")
+    expansions.wait_end()
+    everybody_once(server, tenant, [id_], users)

@@ -379,7 +379,7 @@ test_tenant_goes(void **state)
 {
 	struct fixture *f = *state;
 	static const char *const tables[] = { "user", "subscription",
-		"notification", "inbox", "fanout", "tenant" };
+		"notification", "inbox", "inbox_acked", "fanout", "tenant" };
 	struct rec_op_admin op = { .h = fixture_head(f) };
 	char id[ID_PUBLIC_SIZE];
 	int n = 0;
