@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Backups of a running server, and putting them back."""
+import errno
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import time
 
 import pytest
 
+import faults
 from chat import Chat
 from client import Tenant
 from harness import (BIN, DEADLINE, SANITIZERS, clean_env, proc_rss, run,
@@ -293,6 +295,26 @@ def test_other_file_system(start_server, tmp_path):
             not os.path.exists(path + ".part")
     finally:
         os.unlink(path)
+
+
+def test_full_disk(start_server, tmp_path):
+    """The command says so, the server goes on, and nothing is left."""
+    server = start_server(workers=1, launch=False)
+    disk = faults.Disk(str(tmp_path / "disk"),
+                       os.path.join(server.dir, "chatapi.db"))
+    server.env.update(disk.env)
+    server.start()
+    ann = Tenant(server).user("ann")
+    room = ann.make_room()["room_id"]
+    disk.files = faults.OTHER
+    disk.write_error = errno.ENOSPC
+    done = tool(server.dir, "backup", tmp_path / "b.db", ok=False)
+    assert done.returncode == 1 and "full" in done.stderr, done.stderr
+    assert litter(server.dir) == []
+    assert not (tmp_path / "b.db").exists()
+    ann.say(room, "the server goes on")
+    disk.heal()
+    tool(server.dir, "backup", tmp_path / "b.db", "--quiet")
 
 
 def copying(server):
