@@ -149,6 +149,8 @@ def try_image(image):
         made = run(*image.command("stat", "-c", "%U", v)).strip()
         if made != image.user:
             die(f"{v} is {made}'s")
+    # A container has one.
+    run("mount", "-t", "proc", "proc", image.path("/proc"))
     server = subprocess.Popen(
         ["unshare", "--net", "--", "sh", "-c",
          'ip link set lo up && exec "$@"', "sh",
@@ -179,6 +181,7 @@ def try_image(image):
         if server.poll() is None:
             server.kill()
             server.wait()
+        run("umount", "-l", image.path("/proc"))
 
 
 def main():
