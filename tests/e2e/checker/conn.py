@@ -395,6 +395,10 @@ class Conn(Chat):
                      else math.inf)
         fresh.state, fresh.joined = "in", self.report.tick
         fresh.name, fresh.adds = frame["room"]["name"], pair.adds
+        # One that was sent before he was removed may be run now.
+        fresh.resets = [r for r in feed.resets if not r.taken]
+        for reset in fresh.resets:
+            reset.pos = None
         self.feeds[room.id] = fresh
         self.device.on_joined(room)
 

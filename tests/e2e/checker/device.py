@@ -261,8 +261,8 @@ class Device:
             frame["rev"] = rev
         elif after is not None:
             self.held.pop(room.id, None)
-        feed.resets.append(Reset(request_id, after, rev, room.head,
-                                 feed.pos))
+        reset = Reset(request_id, after, rev, room.head, feed.pos)
+        feed.resets.append(reset)
         self.world.journal(f"{self.name} {frame}")
         await conn.push(frame)
         answer = await asyncio.wait_for(future, self.world.limit)
@@ -271,3 +271,6 @@ class Device:
                 answer["code"] in ("forbidden", "not_found") and
                 not room.pair(self.user).sure("in", conn.opened),
                 lambda: f"subscribe was answered with {answer}")
+            now = conn.feeds.get(room.id)
+            if now is not None and reset in now.resets:
+                now.resets.remove(reset)
