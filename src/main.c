@@ -17,12 +17,11 @@ int
 main(int argc, char **argv)
 {
 	static const char *const say[] = { [CONFIG_HELP] = config_usage,
-		[CONFIG_VERSION] = config_version,
-		[CONFIG_CHECK] = "the configuration is sound" };
+		[CONFIG_VERSION] = config_version };
 	struct config c;
 	enum config_action action;
 	char err[512];
-	int first, rc;
+	int first;
 
 	proctitle_init(argc, argv);
 	if (sodium_init() == -1)
@@ -35,10 +34,8 @@ main(int argc, char **argv)
 		return master_main(&c, PKGLIBEXECDIR, argc, argv);
 	if (action == CONFIG_TOOL)
 		return tool_main(&c, argc - first, argv + first);
-	rc = action != CONFIG_CHECK ? 0 :
-				      certificate_check(&c, err, sizeof(err));
+	if (action == CONFIG_CHECK)
+		return certificate_main(&c);
 	config_free(&c);
-	if (rc == -1)
-		return fprintf(stderr, "chatapi: %s\n", err), 2;
 	return puts(say[action]) == EOF;
 }

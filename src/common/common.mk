@@ -41,7 +41,7 @@ common_sources += \
 	src/common/records_fields.c src/common/records_fields.h \
 	src/common/records_notify.c src/common/records_notify.h \
 	src/common/records_op.c \
-	src/common/records_tenant.c \
+	src/common/records_tenant.c src/common/records_tenant.h \
 	src/common/records_token.c src/common/records_token.h \
 	src/common/wire.c src/common/wire.h
 

@@ -154,13 +154,37 @@ allow_beside(const struct ruleset *r, const char *database, const char *suffix,
 	return rc;
 }
 
+/* A rule can only name what is there: while the directory is not, the nearest
+ * one above stands for it, until the next start. */
+static int
+allow_missing(const struct ruleset *r, const char *path, uint64_t what)
+{
+	char *dir = mem_strdup(path), *slash;
+	bool missing = false;
+	int rc = 0;
+
+	while ((slash = strrchr(dir, '/')) != NULL && slash != dir) {
+		*slash = '\0';
+		if (access(dir, F_OK) == 0 || errno != ENOENT)
+			break;
+		missing = true;
+	}
+	if (missing)
+		rc = allow(r, slash == dir ? "/" : dir, what);
+	free(dir);
+	return rc;
+}
+
 /* The writer makes the key file when the first secret comes. */
 static int
 allow_key(const struct ruleset *r, enum role role, const char *path)
 {
 	bool makes = role == ROLE_WRITER && access(path, F_OK) == -1;
+	uint64_t what = makes ? CHANGE : READ;
 
-	return allow_directory(r, path, makes ? CHANGE : READ);
+	if (allow_missing(r, path, what) == -1)
+		return -1;
+	return allow_directory(r, path, what);
 }
 
 /* Name service and certificates, none of which is anybody's secret: secrets

@@ -173,3 +173,14 @@ field_next_user(const uint8_t *users, uint32_t n, size_t *at, struct str *user)
 	*at = (place + 4 + len) << 16 | (i + 1);
 	return true;
 }
+
+void
+field_get_fixed(struct wire_reader *rd, uint8_t *out, size_t len)
+{
+	const uint8_t *p = wire_get_bytes(rd, len);
+
+	if (p != NULL)
+		memcpy(out, p, len);
+	else
+		memset(out, 0, len);
+}

@@ -51,4 +51,7 @@ const uint8_t *field_get_users(struct wire_reader *r, uint32_t *n);
 bool field_next_user(const uint8_t *users, uint32_t n, size_t *at,
     struct str *user);
 
+/* Exactly len bytes into out, which are 0 when there are not as many. */
+void field_get_fixed(struct wire_reader *rd, uint8_t *out, size_t len);
+
 #endif

@@ -20,17 +20,6 @@ rec_op_head_get(const struct wire_record *w, struct op_head *h)
 	return rd.bad ? -1 : 0;
 }
 
-static void
-fixed_get(struct wire_reader *rd, uint8_t *out, size_t len)
-{
-	const uint8_t *p = wire_get_bytes(rd, len);
-
-	if (p != NULL)
-		memcpy(out, p, len);
-	else
-		memset(out, 0, len);
-}
-
 int
 rec_op_send_put(struct buf *b, const struct rec_op_send *r)
 {
@@ -59,7 +48,7 @@ rec_op_send_get(const struct wire_record *w, struct rec_op_send *r)
 	r->client_msg_id = field_get(&rd, 0, OP_CLIENT_MSG_ID_MAX);
 	r->content = field_get(&rd, 1, OP_CONTENT_MAX);
 	r->meta = field_get(&rd, 0, OP_JSON_MAX);
-	fixed_get(&rd, r->hash, CONTENT_HASH_SIZE);
+	field_get_fixed(&rd, r->hash, CONTENT_HASH_SIZE);
 	return field_close(&rd);
 }
 
@@ -318,102 +307,6 @@ rec_op_room_trim_get(const struct wire_record *w, struct rec_op_room_trim *r)
 	field_get_head(&rd, &r->h);
 	r->first_seq = wire_get_u64(&rd);
 	r->room = field_get_token_str(&rd);
-	return field_close(&rd);
-}
-
-int
-rec_op_tenant_create_put(struct buf *b, const struct rec_op_tenant_create *r)
-{
-	size_t at = wire_begin(b, REC_OP_TENANT_CREATE);
-
-	field_put_head(b, &r->h);
-	field_put(b, r->name);
-	wire_put_bytes(b, r->key_hash, KEY_HASH_SIZE);
-	return wire_end(b, at);
-}
-
-int
-rec_op_tenant_create_get(const struct wire_record *w,
-    struct rec_op_tenant_create *r)
-{
-	struct wire_reader rd;
-
-	if (!field_open(w, REC_OP_TENANT_CREATE, &rd))
-		return -1;
-	field_get_head(&rd, &r->h);
-	r->name = field_get(&rd, 1, FIELD_NAME_MAX);
-	fixed_get(&rd, r->key_hash, KEY_HASH_SIZE);
-	return field_close(&rd);
-}
-
-static bool
-admin_type(uint8_t type)
-{
-	switch (type) {
-	case REC_OP_TENANT_LIST:
-	case REC_OP_TENANT_SHOW:
-	case REC_OP_TENANT_DELETE:
-	case REC_OP_KEY_ADD:
-	case REC_OP_KEY_REVOKE:
-	case REC_OP_KEY_LIST:
-	case REC_OP_BACKUP:
-	case REC_OP_USER_ERASE:
-	case REC_OP_USER_ERASING:
-		return true;
-	default:
-		return false;
-	}
-}
-
-int
-rec_op_admin_put(struct buf *b, enum record_type type,
-    const struct rec_op_admin *r)
-{
-	size_t at = wire_begin(b, (uint8_t)type);
-
-	field_put_head(b, &r->h);
-	field_put(b, r->a);
-	field_put(b, r->b);
-	wire_put_bytes(b, r->key_hash, KEY_HASH_SIZE);
-	return wire_end(b, at);
-}
-
-int
-rec_op_admin_get(const struct wire_record *w, struct rec_op_admin *r)
-{
-	struct wire_reader rd;
-
-	if (!admin_type(w->type))
-		return -1;
-	wire_reader_init(&rd, w);
-	field_get_head(&rd, &r->h);
-	r->a = field_get(&rd, 0, FIELD_NAME_MAX);
-	r->b = field_get(&rd, 0, FIELD_NAME_MAX);
-	fixed_get(&rd, r->key_hash, KEY_HASH_SIZE);
-	return field_close(&rd);
-}
-
-int
-rec_op_key_used_put(struct buf *b, const struct rec_op_key_used *r)
-{
-	size_t at = wire_begin(b, REC_OP_KEY_USED);
-
-	field_put_head(b, &r->h);
-	wire_put_u64(b, r->key);
-	wire_put_u64(b, r->unix_ms);
-	return wire_end(b, at);
-}
-
-int
-rec_op_key_used_get(const struct wire_record *w, struct rec_op_key_used *r)
-{
-	struct wire_reader rd;
-
-	if (!field_open(w, REC_OP_KEY_USED, &rd))
-		return -1;
-	field_get_head(&rd, &r->h);
-	r->key = wire_get_u64(&rd);
-	r->unix_ms = wire_get_u64(&rd);
 	return field_close(&rd);
 }
 

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "records.h"
+#include "records_tenant.h"
 
 const char *tenant_rules_name(struct str v);
 /*

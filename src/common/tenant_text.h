@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "ids.h"
-#include "records.h"
+#include "records_tenant.h"
 
 struct buf;
 

@@ -17,7 +17,7 @@
 #include "../common/ids.h"
 #include "../common/message.h"
 #include "../common/notify_text.h"
-#include "../common/records.h"
+#include "../common/records_tenant.h"
 #include "../common/secret.h"
 
 #define VIEW_USER_SIZE 129

@@ -10,7 +10,7 @@
 #include <sys/types.h>
 
 #include "../common/buf.h"
-#include "../common/records.h"
+#include "../common/records_tenant.h"
 
 struct config;
 struct json_object;

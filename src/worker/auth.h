@@ -11,7 +11,7 @@
 
 #include "../common/outcome.h"
 #include "../common/rate.h"
-#include "../common/records.h"
+#include "../common/records_tenant.h"
 
 struct auth;
 struct worker;

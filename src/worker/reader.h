@@ -18,7 +18,7 @@
 #include "../common/ids.h"
 #include "../common/key.h"
 #include "../common/message.h"
-#include "../common/records.h"
+#include "../common/records_tenant.h"
 #include "../common/secret.h"
 #include "../common/tenant_text.h"
 

@@ -18,7 +18,7 @@
 #include "../common/link.h"
 #include "../common/log.h"
 #include "../common/mem.h"
-#include "../common/records.h"
+#include "../common/records_tenant.h"
 #include "store.h"
 
 /* A step ends after so many pages, or this long. */

@@ -16,7 +16,7 @@
 
 #include "../common/buf.h"
 #include "../common/ids.h"
-#include "../common/records.h"
+#include "../common/records_tenant.h"
 #include "store.h"
 
 /* Their text is in store_sql.c. */

@@ -5,7 +5,7 @@
 
 #include "common/buf.h"
 #include "common/config.h"
-#include "common/records.h"
+#include "common/records_tenant.h"
 #include "common/records_courier.h"
 #include "common/records_notify.h"
 #include "common/records_token.h"

@@ -8,6 +8,7 @@
 #include "common/records.h"
 #include "common/records_courier.h"
 #include "common/records_notify.h"
+#include "common/records_tenant.h"
 #include "common/records_token.h"
 
 #define SAMPLE_TOKEN "01kapdck0vabcdefghjkmn"

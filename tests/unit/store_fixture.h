@@ -15,7 +15,7 @@
 #include <stdbool.h>
 
 #include "common/buf.h"
-#include "common/records.h"
+#include "common/records_tenant.h"
 #include "writer/store.h"
 
 struct fixture {
