@@ -73,13 +73,13 @@ family_used(enum role role, int family)
 static int
 forbid_sockets(scmp_filter_ctx f, enum role role)
 {
-	const struct scmp_arg_cmp above = SCMP_CMP32(0, SCMP_CMP_GT,
-	    AF_NETLINK);
+	const struct scmp_arg_cmp above = SCMP_CMP32(0, SCMP_CMP_GT, AF_NETLINK,
+	    0);
 	int rc = forbid(f, "socket", 1, &above);
 
 	for (int i = 0; i <= AF_NETLINK && rc == 0; i++) {
 		struct scmp_arg_cmp arg = SCMP_CMP32(0, SCMP_CMP_EQ,
-		    (uint32_t)i);
+		    (uint32_t)i, 0);
 
 		if (!family_used(role, i))
 			rc = forbid(f, "socket", 1, &arg);
