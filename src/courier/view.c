@@ -31,8 +31,12 @@ static const char *const sql[VIEW_SQL_LAST] = {
 	[VIEW_OUTBOX] = "SELECT id, kind, room, seq, after_user FROM outbox "
 			"INDEXED BY outbox_tenant "
 			"WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT 1",
+	/* A clock that was put back must hide nothing: last_ack counts too. */
 	[VIEW_MEMBERS] = "SELECT user FROM member WHERE room = ?1 "
-			 "AND user > ?2 ORDER BY user LIMIT ?3",
+			 "AND user > ?2 AND NOT (last_ack >= ?4 "
+			 "AND joined_ms > (SELECT created_ms FROM message "
+			 "WHERE room = ?1 AND seq = ?4)) "
+			 "ORDER BY user LIMIT ?3",
 	[VIEW_INBOX] = "SELECT id, user FROM inbox WHERE id > ?2 "
 		       "AND id <= ?3 AND +notification = ?1 "
 		       "ORDER BY id LIMIT ?4",
@@ -284,8 +288,8 @@ view_outbox(struct view *v, uint64_t tenant, uint64_t last,
 }
 
 int
-view_members(struct view *v, uint64_t room, struct str after, unsigned limit,
-    view_user_fn *fn, void *arg)
+view_members(struct view *v, uint64_t room, uint64_t seq, struct str after,
+    unsigned limit, view_user_fn *fn, void *arg)
 {
 	sqlite3_stmt *s = view_statement(v, VIEW_MEMBERS);
 	int rc;
@@ -295,6 +299,7 @@ view_members(struct view *v, uint64_t room, struct str after, unsigned limit,
 	(void)sqlite3_bind_int64(s, 1, (sqlite3_int64)room);
 	(void)sqlite3_bind_text(s, 2, after.p, (int)after.len, SQLITE_STATIC);
 	(void)sqlite3_bind_int(s, 3, (int)limit);
+	(void)sqlite3_bind_int64(s, 4, (sqlite3_int64)seq);
 	while ((rc = view_step(v, s)) == 1)
 		if (!fn(column_str(s, 0), arg))
 			break;

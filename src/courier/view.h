@@ -56,9 +56,10 @@ struct view_outbox {
 /* The tenant's first row above the id `last`. */
 int view_outbox(struct view *v, uint64_t tenant, uint64_t last,
     struct view_outbox *row);
-/* Up to limit members above `after`, in order; fn returns false to stop. */
+/* Up to limit members above `after`, in order, without those who joined
+ * behind the message `seq`; fn returns false to stop. */
 typedef bool view_user_fn(struct str user, void *arg);
-int view_members(struct view *v, uint64_t room, struct str after,
+int view_members(struct view *v, uint64_t room, uint64_t seq, struct str after,
     unsigned limit, view_user_fn *fn, void *arg);
 /* Up to limit users for whom the notification waits, of the rows of inboxes
  * above `after` up to `last`. */

@@ -5,7 +5,9 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import subprocess
+import time
 
 import pytest
 from chat import Chat
@@ -254,6 +256,26 @@ def test_large_group_is_gone_through_in_pages(hooked, hook):
     settled(tenant)
     assert sorted(c.recipient for c in hook.calls) == sorted(users)
     assert len({c.id for c in hook.calls}) == 1300
+
+
+def test_not_for_who_joins_behind_it(hooked_tenant, hook):
+    """However late the courier looks at the members."""
+    ann = hooked_tenant.user("ann")
+    room = ann.make_room(["bob"])["room_id"]
+    courier = hooked_tenant.server.pid_of("courier")
+    os.kill(courier, signal.SIGSTOP)
+    try:
+        ann.say(room, "before")
+        sent = time.time()
+        until(lambda: time.time() > sent + 0.002, "another millisecond")
+        ann.post(f"/rooms/{room}/members", {"user_id": "carol"}).expect(200)
+        ann.say(room, "behind")
+    finally:
+        os.kill(courier, signal.SIGCONT)
+    settled(hooked_tenant)
+    assert sorted((c.recipient, c.json["message"]["content"])
+                  for c in hook.calls) == [
+        ("bob", "before"), ("bob", "behind"), ("carol", "behind")]
 
 
 async def test_notifications(hooked_tenant, hook):
