@@ -230,8 +230,8 @@ step_read(struct step *s)
 	/* Not the sender; and nobody, when the message is deleted. */
 	rc = view_sender(view, s->t->id, s->row.room, s->row.seq, s->sender,
 	    &s->sender_len);
-	return rc == 1 ? view_members(view, s->row.room, s->row.seq,
-			     after, ABSENCE_USERS_MAX, step_member, s) :
+	return rc == 1 ? view_members(view, s->row.room, s->row.seq, after,
+			     ABSENCE_USERS_MAX, step_member, s) :
 			 rc;
 }
 

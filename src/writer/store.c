@@ -385,6 +385,7 @@ store_apply(struct store *s, uint64_t incarnation, const struct wire_record *op,
 {
 	struct op_ctx ctx = { .incarnation = incarnation, .events = events };
 	unsigned i = (unsigned)op->type - REC_OP_SEND;
+	size_t told = events->len;
 	int rc;
 
 	if (op->type < REC_OP_SEND ||
@@ -408,6 +409,9 @@ store_apply(struct store *s, uint64_t incarnation, const struct wire_record *op,
 		log_error("operation failed", "type=%u code=%d", op->type,
 		    s->err);
 		ctx.changed = false;
+		/* What it had to tell did not happen. */
+		events->len = told;
+		s->webhook_told = 0;
 		(void)store_refuse(&ctx, OUTCOME_INTERNAL);
 	}
 	return store_reply(s, &ctx, replies);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/records_courier.h"
+#include "common/records_notify.h"
 
 static char room[ID_TOKEN_SIZE];
 
@@ -26,20 +27,28 @@ up(void **state)
 	return 0;
 }
 
-/* As a PATCH would, without a key file. */
+/* By another connection, while no store is open. */
 static void
-set_url(struct fixture *f, const char *url)
+change(struct fixture *f, const char *sql)
 {
 	sqlite3 *db;
-	char sql[200];
 
 	store_close(f->store);
 	assert_int_equal(sqlite3_open(f->dsn.path, &db), SQLITE_OK);
-	snprintf(sql, sizeof(sql), "UPDATE tenant SET webhook_url = %s", url);
 	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
 	f->store = NULL;
 	fixture_reopen(f);
+}
+
+/* As a PATCH would, without a key file. */
+static void
+set_url(struct fixture *f, const char *url)
+{
+	char sql[200];
+
+	snprintf(sql, sizeof(sql), "UPDATE tenant SET webhook_url = %s", url);
+	change(f, sql);
 }
 
 static enum outcome
@@ -227,6 +236,40 @@ test_drop(void **state)
 	fixture_commit(f);
 }
 
+/* What failed and left the batch has told nobody, neither users nor the
+ * courier. */
+static void
+test_failed_tells_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct str list[1] = { str("bob") };
+	struct rec_op_notify op = { .targets = NOTIFY_USERS,
+		.topic = str("news"),
+		.payload = str("1"),
+		.room = str(""),
+		.nusers = 1,
+		.list = list };
+
+	set_url(f, "'http://example.org/'");
+	change(f,
+	    "CREATE TRIGGER no BEFORE INSERT ON outbox WHEN NEW.kind = 2"
+	    " BEGIN SELECT RAISE(ABORT, 'no'); END");
+	fixture_begin(f);
+	op.h = fixture_head(f);
+	buf_clear(&f->rec);
+	assert_int_equal(rec_op_notify_put(&f->rec, &op), 0);
+	assert_int_equal(fixture_apply(f), OUTCOME_INTERNAL);
+	assert_int_equal(fixture_events(f, 0), 0);
+	assert_int_equal(fixture_send(f, room, "ann", "", "x"), OUTCOME_OK);
+	assert_int_equal(fixture_events(f, REC_EVENT_NOTIFICATION), 0);
+	assert_int_equal(fixture_events(f, REC_EVENT_WEBHOOK), 1);
+	fixture_commit(f);
+	assert_int_equal(fixture_query(f, "SELECT count(*) FROM notification"),
+	    0);
+	assert_int_equal(fixture_query(f, "SELECT count(*) FROM inbox"), 0);
+	assert_int_equal(fixture_query(f, "SELECT count(*) FROM outbox"), 1);
+}
+
 int
 main(void)
 {
@@ -236,6 +279,7 @@ main(void)
 		TEST(test_step),
 		TEST(test_results_and_dead_letters),
 		TEST(test_drop),
+		TEST(test_failed_tells_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
