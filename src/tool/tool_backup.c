@@ -53,14 +53,18 @@ copying_forget(struct copying *c)
 	c->path = NULL;
 }
 
-/* Takes the copy with that suffix for its own. */
+/* Takes the copy with that suffix for its own; -1 with errno. */
 static int
 copying_take(struct copying *c, const char *suffix)
 {
 	c->path = tool_db_path(c->t, suffix);
 	c->fd = open(c->path, O_RDWR | O_CLOEXEC);
-	if (c->fd != -1 && flock(c->fd, LOCK_SH | LOCK_NB) == 0)
-		return 0;
+	return c->fd != -1 && flock(c->fd, LOCK_SH | LOCK_NB) == 0 ? 0 : -1;
+}
+
+static int
+copying_not_taken(const struct copying *c)
+{
 	(void)tool_error("cannot open the copy %s: %s", c->path,
 	    strerror(errno));
 	return -1;
@@ -147,9 +151,14 @@ copy_online(struct copying *c)
 	}
 	memcpy(suffix, r.text.p, r.text.len);
 	suffix[r.text.len] = '\0';
-	if (copying_take(c, suffix) == -1)
+	if (copying_take(c, suffix) == 0)
+		return follow(c, suffix);
+	if (errno != ENOENT)
+		return copying_not_taken(c);
+	/* It has failed already and is gone: the writer knows why. */
+	if (look(c, suffix, "", &r) == -1)
 		return -1;
-	return follow(c, suffix);
+	return r.outcome == OUTCOME_OK ? 0 : look_refused(&r);
 }
 
 /* ---- in its place ---- */
@@ -167,6 +176,7 @@ copy_offline(struct copying *c)
 		return -1;
 	}
 	if (copying_take(c, store_backup_suffix(s)) == -1) {
+		(void)copying_not_taken(c);
 		(void)store_backup_end(s, false);
 		return -1;
 	}
