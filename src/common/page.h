@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define PAGE_MAGIC UINT32_C(0x63686170)
-#define PAGE_LAYOUT 6       /* raised with every change of this file */
+#define PAGE_LAYOUT 7       /* raised with every change of this file */
 #define PAGE_SLOTS 80       /* processes alive at once */
 #define PAGE_SLOT_RETIRED 0 /* what dead children had counted */
 #define PAGE_SLOT_MASTER 1
@@ -70,6 +70,7 @@ enum page_counter {
 						 * have still to reach some */
 	GAUGE_WEBHOOKS_PENDING,          /* courier: deliveries to come */
 	GAUGE_DEAD_LETTERS,              /* courier */
+	GAUGE_COURIER_READY,             /* courier: 1 */
 	/* No metrics. */
 	GAUGE_WORKER_SEAT, /* each worker's, by the master: which it has,
 			    * plus one; 0 = its sockets are another's */

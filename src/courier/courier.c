@@ -275,6 +275,7 @@ courier_configure(struct courier *c, const struct wire_record *rec)
 	c->again = event_new(c->base, -1, 0, courier_on_again, c);
 	if (c->work == NULL || c->again == NULL)
 		abort();
+	page_set(c->page, PAGE_SLOT_COURIER, GAUGE_COURIER_READY, 1);
 	bus_ready(c->bus);
 	log_info("courier ready", "pid=%d", (int)getpid());
 	courier_scan(c);

@@ -329,7 +329,7 @@ child_later(struct child *c)
 		delay = CHILD_DELAY_MAX_MS;
 	tv.tv_sec = (time_t)(delay / 1000);
 	tv.tv_usec = (suseconds_t)(delay % 1000 * 1000);
-	log_warn("child started again later",
+	log_warn("child will be started again",
 	    "child=%s child_slot=%u delay_ms=%llu", child_role(c), c->seat,
 	    (unsigned long long)delay);
 	(void)event_add(c->again, &tv);
@@ -376,6 +376,9 @@ child_start(struct child *c)
 fail:
 	log_error("cannot start child", "child=%s child_slot=%u error=\"%s\"",
 	    child_role(c), c->seat, strerror(errno));
+	if (c->role == ROLE_COURIER)
+		log_error("no webhooks and no retention without the courier",
+		    "program=%s/" COURIER_PROGRAM, c->m->libexecdir);
 	c->pid = 0;
 	if (bus[0] != -1) {
 		(void)close(bus[0]);

@@ -207,6 +207,9 @@ reload_done(struct master *m, const char *why)
 
 	if (why == NULL) {
 		r->done++;
+		/* The rest of it went through, but not the certificate. */
+		if (r->why[0] != '\0')
+			r->state = "refused";
 		log_info("reloaded", NULL);
 	} else {
 		r->state = "stopped";

@@ -78,6 +78,10 @@ const struct metric metrics_all[] = {
 	{ "chatapi_writer_up", "writer_up",
 	    "1 while there is a writer that takes operations.",
 	    GAUGE_WRITER_READY, NULL, { 0 } },
+	{ "chatapi_courier_up", "courier_up",
+	    "1 while there is a courier: without one there are no webhooks "
+	    "and no retention.",
+	    GAUGE_COURIER_READY, NULL, { 0 } },
 	{ "chatapi_writer_queue_operations", "writer_queue_operations",
 	    "Operations in the writer's queue.", GAUGE_WRITER_QUEUE, NULL,
 	    { 0 } },

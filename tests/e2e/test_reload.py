@@ -208,7 +208,7 @@ async def test_a_new_certificate_disturbs_nobody(start_conf, tmp_path):
     assert {serial() for _ in range(8)} == {ca.serial} != {old}
     with open(ca.files[0], "wb") as f:
         f.write(b"no certificate")
-    server.reload()
+    assert server.reload()[0] == "refused"
     assert ca.files[0] in states(server)["why"]
     assert {serial() for _ in range(8)} == {ca.serial}
     await chat.barrier()
