@@ -162,7 +162,7 @@ courier_on_work(evutil_socket_t fd, short what, void *arg)
 		courier_arm(c, grace - now);
 		return;
 	}
-	first = tenants_due(c->tenants, clock_unix_ms());
+	(void)tenants_due(c->tenants, clock_unix_ms());
 	while (more && clock_mono_ns() < until) {
 		if (c->scan)
 			courier_scan_some(c);
@@ -172,7 +172,9 @@ courier_on_work(evutil_socket_t fd, short what, void *arg)
 		if (deliver_active(c->deliver) < DELIVER_MAX)
 			more |= courier_turn(c, TENANT_SEND);
 	}
-	first = tenants_due(c->tenants, clock_unix_ms());
+	/* Who has become due by now waits for the next turn of the loop, which
+	 * must come: none is put into a circle that nobody looks at. */
+	first = tenants_due(c->tenants, 0);
 	if (more)
 		courier_arm(c, 0);
 	else if (first != 0) {

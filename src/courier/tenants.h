@@ -53,7 +53,7 @@ void tenants_learn(struct tenant *t, bool success);
 /* Forgets it if nothing of it is under way, waiting or to come. */
 void tenants_release(struct tenants *ts, struct tenant *t);
 /* Those whose time has come wait for a turn to send; returns the earliest
- * time that is still to come, 0 = none. */
+ * time of the others, 0 = none.  With now_ms 0 it only asks for that time. */
 int64_t tenants_due(struct tenants *ts, int64_t now_ms);
 
 #endif

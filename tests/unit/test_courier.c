@@ -118,6 +118,8 @@ test_due(void **state)
 	tenants_get(ts, 2)->due_ms = 50;
 	tenants_get(ts, 1025)->due_ms = 200; /* the same slot as 1 */
 	assert_int_equal(tenants_due(ts, 49), 50);
+	/* Only asked for, it moves nobody, however late it is. */
+	assert_int_equal(tenants_due(ts, 0), 50);
 	assert_null(tenants_turn(ts, TENANT_SEND));
 	assert_int_equal(tenants_due(ts, 100), 200);
 	assert_non_null(tenants_turn(ts, TENANT_SEND));
