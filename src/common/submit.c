@@ -252,7 +252,8 @@ submit_closed(struct link *l, int err, void *arg)
 {
 	struct submit *s = arg;
 
-	log_warn("writer gone", "err=%d pending=%u", err, s->pending);
+	/* The master says why. */
+	log_info("writer gone", "err=%d pending=%u", err, s->pending);
 	link_free(l);
 	s->link = NULL;
 	s->ready = false;
