@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The web console in a real browser against the real server."""
+import os
+
 import pytest
 
 import hook
@@ -16,6 +18,14 @@ def browsers():
     yield made
     for page in made:
         page.close()
+
+
+def keep_picture(page, name):
+    """What the page looked like at the test's end, beside the logs."""
+    where = os.environ.get("CHATAPI_E2E_LOGS")
+    if where:
+        os.makedirs(where, exist_ok=True)
+        page.driver.save_screenshot(os.path.join(where, f"{name}.png"))
 
 
 @pytest.fixture
@@ -35,7 +45,8 @@ def pages(browsers, request):
 
     yield take
     provoked = request.node.get_closest_marker("refusals")
-    for page in used:
+    for i, page in enumerate(used):
+        keep_picture(page, f"{request.node.name}-{i}")
         found = [r for r in page.reports()
                  if not (provoked and r.get("source") == "network")]
         hosts = {u.split("/")[2] for u in page.requests()

@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -34,6 +35,18 @@ import WebSocket from "{ws}/wrapper.mjs";
 globalThis.crypto ??= webcrypto;
 const {{ {names} }} = process.env;
 """
+
+
+# Commands of README, and what runs each.
+README = {
+    "./quick run": "tests/e2e/test_demo.py",
+    "./quick test": ".ci/run",
+    "./bootstrap": "tests/lint/install.sh",
+    "../../configure": "tests/lint/install.sh",
+    "sudo make install": "tests/lint/install.sh",
+    "chatapi tenant create": "tests/e2e/test_tool.py",
+    "chatapi": "tests/e2e/test_start.py",
+}
 
 
 def name_of(page):
@@ -123,6 +136,17 @@ def test_every_block_is_accounted_for():
                                   "example"), block
             if block.kind == "tested":
                 assert os.path.exists(os.path.join(TOP, block.value)), block
+
+
+def test_every_command_of_readme_is_accounted_for():
+    with open(os.path.join(TOP, "README"), encoding="utf-8") as f:
+        commands = re.findall(
+            r"^    ((?:\.\.?/|sudo |chatapi\b).*)", f.read(), re.M)
+    found = {next((c for c in README if line.startswith(c)), line)
+             for line in commands}
+    assert found == set(README)
+    for path in README.values():
+        assert os.path.exists(os.path.join(TOP, path)), path
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if any(
