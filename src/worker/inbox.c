@@ -20,10 +20,35 @@
 /* Notifications at a time: they may be of 16 KiB. */
 #define INBOX_PAGE 32
 
+/* The next connection asks again. */
+static void
+inbox_seen(const struct rec_reply *reply, void *arg)
+{
+	(void)reply;
+	(void)arg;
+}
+
+/* Nobody waits for it. */
+static void
+inbox_introduce(struct ws_conn *c)
+{
+	struct submit *s = c->w->submit;
+	struct rec_op_of_user op = { .user = { c->user->name, c->user->len },
+		.subject = { "", 0 } };
+	struct buf *b = submit_begin(s, &op.h, c->user->tenant);
+
+	(void)rec_op_of_user_put(b, REC_OP_USER_SEEN, &op);
+	(void)submit_end(s, inbox_seen, NULL);
+}
+
 void
 inbox_connect(struct ws_conn *c)
 {
-	c->inbox_state = INBOX_NEW;
+	/* At once: he may be gone before his inbox is read. */
+	if (reader_user_known(c->w->reader, c->user->tenant, c->user->name,
+		c->user->len) == 0)
+		inbox_introduce(c);
+	c->inbox_state = INBOX_BEHIND;
 	feed_wake(c);
 }
 
@@ -45,7 +70,7 @@ inbox_lost(struct ws_conn *c)
 bool
 inbox_due(const struct ws_conn *c)
 {
-	return c->inbox_state == INBOX_NEW || c->inbox_state == INBOX_BEHIND;
+	return c->inbox_state == INBOX_BEHIND;
 }
 
 static void
@@ -79,43 +104,17 @@ inbox_row(uint64_t id, const struct notify_text *t, void *arg)
 	return !p->full;
 }
 
-/* The next connection asks again. */
-static void
-inbox_seen(const struct rec_reply *reply, void *arg)
-{
-	(void)reply;
-	(void)arg;
-}
-
-/* Nobody waits for it. */
-static void
-inbox_introduce(struct ws_conn *c)
-{
-	struct submit *s = c->w->submit;
-	struct rec_op_of_user op = { .user = { c->user->name, c->user->len },
-		.subject = { "", 0 } };
-	struct buf *b = submit_begin(s, &op.h, c->user->tenant);
-
-	(void)rec_op_of_user_put(b, REC_OP_USER_SEEN, &op);
-	(void)submit_end(s, inbox_seen, NULL);
-}
-
 int
 inbox_page(struct ws_conn *c)
 {
 	struct inbox_read p = { .c = c };
 	uint64_t head;
-	bool known;
 
 	/* Whatever the head is of is in the page, or was acknowledged. */
-	if (reader_inbox_head(c->w->reader, c->user->tenant, c->user->name,
-		c->user->len, &head, &known) == -1 ||
+	if (reader_inbox_head(c->w->reader, &head) == -1 ||
 	    reader_inbox(c->w->reader, c->user->tenant, c->user->name,
 		c->user->len, c->inbox, INBOX_PAGE, inbox_row, &p) == -1)
 		return -1;
-	if (c->inbox_state == INBOX_NEW && !known)
-		inbox_introduce(c);
-	c->inbox_state = INBOX_BEHIND;
 	if (p.full || p.rows == INBOX_PAGE)
 		return 0;
 	if (c->inbox < head)

@@ -16,7 +16,6 @@ struct ws_conn;
 
 enum inbox_state {
 	INBOX_NONE = 0, /* not granted yet, or on its way out */
-	INBOX_NEW,      /* nothing has been read yet */
 	INBOX_BEHIND,
 	INBOX_LIVE
 };

@@ -137,9 +137,10 @@ static const char *const sql[READER_SQL_LAST] = {
 			   "INDEXED BY message_rev "
 			   "WHERE room = ?1 AND rev > ?2 AND rev > 0 "
 			   "AND seq >= ?3 ORDER BY rev LIMIT ?4",
+	[READER_USER_KNOWN] = "SELECT 1 FROM user "
+			      "WHERE tenant = ?1 AND user = ?2",
 	[READER_INBOX_HEAD] =
-	    "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'inbox'), "
-	    "EXISTS (SELECT 1 FROM user WHERE tenant = ?1 AND user = ?2)",
+	    "SELECT seq FROM sqlite_sequence WHERE name = 'inbox'",
 	[READER_INBOX] =
 	    "SELECT i.id, n.token, n.topic, n.payload, n.created_ms "
 	    "FROM inbox i INDEXED BY inbox_user "

@@ -7,23 +7,30 @@
 #include "reader_int.h"
 
 int
-reader_inbox_head(struct reader *r, uint64_t tenant, const char *user,
-    size_t user_len, uint64_t *head, bool *known)
+reader_user_known(struct reader *r, uint64_t tenant, const char *user,
+    size_t user_len)
+{
+	sqlite3_stmt *s = reader_statement(r, READER_USER_KNOWN);
+
+	if (s == NULL)
+		return -1;
+	sqlite3_bind_int64(s, 1, (sqlite3_int64)tenant);
+	reader_bind_text(s, 2, user, user_len);
+	return reader_reset(s, reader_step(r, s));
+}
+
+int
+reader_inbox_head(struct reader *r, uint64_t *head)
 {
 	sqlite3_stmt *s = reader_statement(r, READER_INBOX_HEAD);
 	int rc;
 
 	*head = 0;
-	*known = false;
 	if (s == NULL)
 		return -1;
-	sqlite3_bind_int64(s, 1, (sqlite3_int64)tenant);
-	reader_bind_text(s, 2, user, user_len);
 	rc = reader_step(r, s);
-	if (rc == 1) {
+	if (rc == 1)
 		*head = (uint64_t)sqlite3_column_int64(s, 0);
-		*known = sqlite3_column_int(s, 1) != 0;
-	}
 	return reader_reset(s, rc);
 }
 

@@ -12,10 +12,11 @@
 
 struct reader;
 
-/* The highest inbox id given out so far, to whomever; and whether the tenant
- * knows the user. */
-int reader_inbox_head(struct reader *r, uint64_t tenant, const char *user,
-    size_t user_len, uint64_t *head, bool *known);
+/* Whether the tenant knows the user. */
+int reader_user_known(struct reader *r, uint64_t tenant, const char *user,
+    size_t user_len);
+/* The highest inbox id given out so far, to whomever. */
+int reader_inbox_head(struct reader *r, uint64_t *head);
 
 /* What the user has not acknowledged, in order of inbox ids, above `after`.
  * fn returns false to stop. */
