@@ -510,6 +510,8 @@ commit_batch(struct commit *c)
 	    store_batch_messages(c->store));
 	page_add(c->page, PAGE_SLOT_WRITER, COUNTER_NOTIFICATIONS,
 	    store_batch_notifications(c->store));
+	page_set(c->page, PAGE_SLOT_WRITER, GAUGE_EXPANSIONS,
+	    store_fanouts(c->store));
 	batch_end(c);
 	/* A batch that only read says nothing about writing. */
 	if (result != STORE_OK || store_batch(c->store) > n)
