@@ -265,12 +265,13 @@ class Wire {
 		const l = this.list;
 		const end = l.scrollHeight - l.scrollTop - l.clientHeight < 60;
 		const oldest = entries[0]?.n ?? 0;
+		// The filter may be another one than when they were heard.
+		const wanted = fresh.filter((e) => e.n >= oldest &&
+		    !this.rows.has(e.n) && this.wanted(e));
 
-		if (this.rows.size === 0)
+		if (this.rows.size === 0 && wanted.length > 0)
 			l.replaceChildren();
-		for (const e of fresh) {
-			if (e.n < oldest || this.rows.has(e.n))
-				continue;
+		for (const e of wanted) {
 			const row = new Row(e);
 
 			this.rows.set(e.n, row);
