@@ -16,7 +16,7 @@
 struct buf;
 struct wire_reader;
 
-#define CONFIG_WORKERS_MAX 64
+#define CONFIG_WORKERS_MAX 64 /* seats; the slots are some more */
 #define CONFIG_LISTEN_MAX 8
 
 struct config {

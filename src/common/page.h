@@ -18,6 +18,7 @@
 #define PAGE_SLOT_WRITER 2
 #define PAGE_SLOT_COURIER 3
 #define PAGE_SLOT_WORKER0 8 /* + the worker's slot */
+#define PAGE_WORKERS_MAX (PAGE_SLOTS - PAGE_SLOT_WORKER0)
 #define PAGE_TENANTS_MAX (UINT64_C(1) << 24)
 #define PAGE_BUCKETS 20
 #define PAGE_LINE 64 /* no two slots share a line of the cache */

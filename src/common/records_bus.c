@@ -89,7 +89,9 @@ rec_config_get(const struct wire_record *w, struct rec_config *r)
 	if (!field_open(w, REC_CONFIG, &rd))
 		return -1;
 	r->incarnation = wire_get_u64(&rd);
-	r->seat = field_get_slot(&rd);
+	r->seat = wire_get_u32(&rd);
+	if (r->seat >= CONFIG_WORKERS_MAX)
+		rd.bad = true;
 	r->nlisteners = wire_get_u32(&rd);
 	if (r->nlisteners > LISTENERS_MAX)
 		rd.bad = true;

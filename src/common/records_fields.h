@@ -6,6 +6,7 @@
 
 #include "buf.h"
 #include "config.h"
+#include "page.h"
 #include "records.h"
 #include "wire.h"
 
@@ -13,7 +14,7 @@
 #define FIELD_NAME_MAX 1024
 /* 64 KiB of content, each byte escaped as six, and as much of meta. */
 #define FIELD_TEXT_MAX (512 * 1024)
-#define FIELD_SLOT_MAX (CONFIG_WORKERS_MAX - 1)
+#define FIELD_SLOT_MAX (PAGE_WORKERS_MAX - 1)
 
 /* Begin of every get: false when the record is of another type. */
 bool field_open(const struct wire_record *w, enum record_type type,

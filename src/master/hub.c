@@ -6,15 +6,18 @@
  */
 #include "hub.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "../common/mem.h"
 
 #define HUB_SIZE_MIN 256
 
+/* Half a line of the cache. */
 struct hub_entry {
-	uint64_t key; /* 0 = free */
-	uint64_t mask[HUB_WANTS];
+	uint64_t key;            /* 0 = free */
+	uint64_t low[HUB_WANTS]; /* see struct hub_slots */
+	uint8_t high[HUB_WANTS];
 };
 
 struct hub {
@@ -60,6 +63,22 @@ hub_find(const struct hub *h, uint64_t key)
 	return i;
 }
 
+static bool
+hub_wanted(const struct hub_entry *e)
+{
+	return (e->low[HUB_INTEREST] | e->low[HUB_USER]) != 0 ||
+	    (e->high[HUB_INTEREST] | e->high[HUB_USER]) != 0;
+}
+
+static void
+hub_clear(struct hub_entry *e, unsigned slot, enum hub_want want)
+{
+	if (slot < 64)
+		e->low[want] &= ~(UINT64_C(1) << slot);
+	else
+		e->high[want] &= (uint8_t) ~(1U << (slot - 64));
+}
+
 /* Moves everything that somebody wants into a table of another size. */
 static void
 hub_resize(struct hub *h, size_t size)
@@ -71,7 +90,7 @@ hub_resize(struct hub *h, size_t size)
 	h->size = size;
 	h->used = 0;
 	for (size_t i = 0; i < old_size; i++) {
-		if ((old[i].mask[HUB_INTEREST] | old[i].mask[HUB_USER]) == 0)
+		if (!hub_wanted(&old[i]))
 			continue;
 		h->table[hub_find(h, old[i].key)] = old[i];
 		h->used++;
@@ -114,7 +133,10 @@ hub_add(struct hub *h, uint64_t key, unsigned slot, enum hub_want want)
 		h->table[i].key = key;
 		h->used++;
 	}
-	h->table[i].mask[want] |= UINT64_C(1) << slot;
+	if (slot < 64)
+		h->table[i].low[want] |= UINT64_C(1) << slot;
+	else
+		h->table[i].high[want] |= (uint8_t)(1U << (slot - 64));
 }
 
 void
@@ -125,35 +147,57 @@ hub_del(struct hub *h, uint64_t key, unsigned slot, enum hub_want want)
 
 	if (e->key == 0)
 		return;
-	e->mask[want] &= ~(UINT64_C(1) << slot);
-	if ((e->mask[HUB_INTEREST] | e->mask[HUB_USER]) == 0)
+	hub_clear(e, slot, want);
+	if (!hub_wanted(e))
 		hub_remove(h, i);
 }
 
 void
 hub_drop(struct hub *h, unsigned slot)
 {
-	uint64_t others = ~(UINT64_C(1) << slot);
 	size_t left = 0, size = HUB_SIZE_MIN;
 
 	for (size_t i = 0; i < h->size; i++) {
 		struct hub_entry *e = &h->table[i];
 
-		e->mask[HUB_INTEREST] &= others;
-		e->mask[HUB_USER] &= others;
-		left += (e->mask[HUB_INTEREST] | e->mask[HUB_USER]) != 0;
+		hub_clear(e, slot, HUB_INTEREST);
+		hub_clear(e, slot, HUB_USER);
+		left += hub_wanted(e);
 	}
 	while (size < left * 2)
 		size *= 2;
 	hub_resize(h, size);
 }
 
-uint64_t
-hub_workers(const struct hub *h, uint64_t key)
+void
+hub_workers(const struct hub *h, uint64_t key, struct hub_slots *to)
 {
 	const struct hub_entry *e = &h->table[hub_find(h, key)];
 
-	return e->mask[HUB_INTEREST] | e->mask[HUB_USER];
+	to->low |= e->low[HUB_INTEREST] | e->low[HUB_USER];
+	to->high |= e->high[HUB_INTEREST] | e->high[HUB_USER];
+}
+
+void
+hub_everybody(struct hub_slots *to)
+{
+	to->low = UINT64_MAX;
+	to->high = UINT8_MAX;
+}
+
+unsigned
+hub_slots_take(struct hub_slots *s)
+{
+	unsigned slot = HUB_WORKERS_MAX;
+
+	if (s->low != 0) {
+		slot = (unsigned)__builtin_ctzll(s->low);
+		s->low &= s->low - 1;
+	} else if (s->high != 0) {
+		slot = 64 + (unsigned)__builtin_ctz(s->high);
+		s->high &= (uint8_t)(s->high - 1);
+	}
+	return slot;
 }
 
 size_t

@@ -10,9 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HUB_WORKERS_MAX 64
+#define HUB_WORKERS_MAX 72
 
 enum hub_want { HUB_INTEREST, HUB_USER, HUB_WANTS };
+
+/* A set of slots: bit n of low is slot n, bit n of high is slot 64 + n. */
+struct hub_slots {
+	uint64_t low;
+	uint8_t high;
+};
 
 struct hub;
 
@@ -26,8 +32,12 @@ void hub_del(struct hub *h, uint64_t key, unsigned slot, enum hub_want want);
 /* The worker is dead: takes away all it wanted. */
 void hub_drop(struct hub *h, unsigned slot);
 
-/* Workers that want the key: bit n is slot n. */
-uint64_t hub_workers(const struct hub *h, uint64_t key);
+/* Puts the workers that want the key into the set, to those there. */
+void hub_workers(const struct hub *h, uint64_t key, struct hub_slots *to);
+/* Puts all slots into the set. */
+void hub_everybody(struct hub_slots *to);
+/* Takes the lowest slot out of the set; HUB_WORKERS_MAX when it is empty. */
+unsigned hub_slots_take(struct hub_slots *s);
 /* Keys somebody wants. */
 size_t hub_keys(const struct hub *h);
 

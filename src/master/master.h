@@ -25,9 +25,10 @@ struct reload;
 struct replace;
 struct signals;
 
-/* Worker processes at once, those that are being replaced among them; as
- * many as the hub and presence have places. */
-#define MASTER_WORKERS_MAX 64
+/* Worker processes at once: more than CONFIG_WORKERS_MAX, so that each can
+ * be replaced while its successor lives; as many as the hub, presence and the
+ * page have places. */
+#define MASTER_WORKERS_MAX 72
 
 enum master_phase {
 	MASTER_STARTING, /* writer, then workers; the first failure ends it */

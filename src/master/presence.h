@@ -18,7 +18,7 @@
 
 #include "../common/records.h"
 
-#define PRESENCE_WORKERS_MAX 64
+#define PRESENCE_WORKERS_MAX 72
 /* presence_wait() when nobody is in grace. */
 #define PRESENCE_NEVER UINT64_MAX
 

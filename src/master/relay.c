@@ -98,7 +98,8 @@ relay_publish(struct child *from, const struct wire_record *rec)
 {
 	struct master *m = from->m;
 	struct rec_publish p;
-	uint64_t mask = 0;
+	struct hub_slots to = { 0 };
+	unsigned slot;
 
 	if (from->role == ROLE_COURIER || rec_publish_get(rec, &p) == -1 ||
 	    !relay_is_event(&p.inner))
@@ -107,16 +108,13 @@ relay_publish(struct child *from, const struct wire_record *rec)
 		uint64_t key = rec_publish_key(&p, i);
 
 		if (key != 0)
-			mask |= hub_workers(m->hub, key);
+			hub_workers(m->hub, key, &to);
 	}
 	if (p.nkeys == 0)
-		mask = UINT64_MAX;
-	for (; mask != 0; mask &= mask - 1) {
-		struct child *to = m->workers[__builtin_ctzll(mask)];
-
-		if (to != NULL)
-			relay_forward(to, &p.inner);
-	}
+		hub_everybody(&to);
+	while ((slot = hub_slots_take(&to)) != HUB_WORKERS_MAX)
+		if (m->workers[slot] != NULL)
+			relay_forward(m->workers[slot], &p.inner);
 	if (p.inner.type == REC_EVENT_WEBHOOK || p.inner.type == REC_LOST)
 		relay_forward(m->courier, &p.inner);
 	return 0;

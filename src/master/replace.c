@@ -17,11 +17,18 @@
 #include "../common/mem.h"
 #include "../common/page.h"
 #include "child.h"
+#include "hub.h"
 #include "master.h"
+#include "presence.h"
 
 /* What the writer gets at least: for its last commit and a checkpoint. */
 #define REPLACE_WRITER_MIN_MS 10000
 #define REPLACE_WHY_MAX 200
+/* There is always a slot for the one that comes. */
+_Static_assert(MASTER_WORKERS_MAX > CONFIG_WORKERS_MAX, "slots");
+_Static_assert(MASTER_WORKERS_MAX == HUB_WORKERS_MAX, "hub");
+_Static_assert(MASTER_WORKERS_MAX == PRESENCE_WORKERS_MAX, "presence");
+_Static_assert(MASTER_WORKERS_MAX == PAGE_WORKERS_MAX, "page");
 
 enum replace_step {
 	REPLACE_IDLE,
@@ -163,9 +170,7 @@ replace_try(struct replace *r)
 	while (slot < MASTER_WORKERS_MAX && m->workers[slot] != NULL)
 		slot++;
 	if (slot == MASTER_WORKERS_MAX) {
-		replace_end(r,
-		    "so many workers leave no place for a "
-		    "replacement: restart needed");
+		replace_end(r, "no place is left for a new worker");
 		return;
 	}
 	c = child_new(m, ROLE_WORKER, slot, r->seat);

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from chat import Chat
+from chat import Chat, close_all
 from client import Tenant
 from conf import ConfServer
 from conftest import finish
@@ -150,6 +150,32 @@ def ask(server):
     status = c.getresponse().status
     c.close()
     return status
+
+
+async def test_as_many_as_there_can_be(start_conf):
+    """There is a place for a successor beside each of 64 workers, too."""
+    server = start_conf(64)
+    before = server.children()
+    end, said = server.reload(deadline=8 * DEADLINE)
+    assert end == "idle", said
+    until(server.whole, "all had their names", 4 * DEADLINE)
+    got = server.status()
+    assert got["reload"]["replaced"] == got["reload"]["of"] == 64 + 2
+    assert [p["slot"] for p in workers_of(got)] == list(range(64))
+    assert not set(before.values()) & set(server.children().values())
+    # Worker 0 was the first to be replaced: by one in slot 64.
+    tenant = Tenant(server)
+    ann = await Chat.connect(tenant, "ann", slot=0)
+    ben = await Chat.connect(tenant, "ben", slot=1)
+    room = tenant.backend().make_room(["ann", "ben"])["room_id"]
+    await ann.wait("room.joined", room_id=room)
+    await ben.wait("room.joined", room_id=room)
+    await ben.wait("presence.update", user_id="ann", status="online")
+    await ann.wait("presence.update", user_id="ben", status="online")
+    for sender, other in ((ann, ben), (ben, ann)):
+        sent = await sender.say(room, "hello")
+        await other.wait("message", message_id=sent["message_id"])
+    await close_all([ann, ben])
 
 
 def test_workers_in_metrics(start_conf):

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,42 @@
 
 #define BIT(n) (UINT64_C(1) << (n))
 #define KEYS 3000
-#define SLOTS 64
+#define SLOTS HUB_WORKERS_MAX
+
+/* All 72 bits: those above 64 in the second. */
+struct wants {
+	uint64_t low;
+	uint64_t high;
+};
+
+static uint64_t *
+word_of(struct wants *w, unsigned slot)
+{
+	return slot < 64 ? &w->low : &w->high;
+}
+
+static struct wants
+workers(const struct hub *h, uint64_t key)
+{
+	struct hub_slots s = { 0 };
+	struct wants w = { 0 };
+	unsigned slot;
+
+	hub_workers(h, key, &s);
+	while ((slot = hub_slots_take(&s)) != HUB_WORKERS_MAX) {
+		assert_true(slot < HUB_WORKERS_MAX);
+		*word_of(&w, slot) |= BIT(slot % 64);
+	}
+	return w;
+}
+
+static bool
+only(const struct hub *h, uint64_t key, uint64_t low, uint64_t high)
+{
+	struct wants w = workers(h, key);
+
+	return w.low == low && w.high == high;
+}
 
 static void
 test_wants(void **state)
@@ -21,16 +57,42 @@ test_wants(void **state)
 	struct hub *h = hub_new();
 
 	(void)state;
-	assert_int_equal(hub_workers(h, 7), 0);
+	assert_true(only(h, 7, 0, 0));
 	hub_add(h, 7, 0, HUB_INTEREST);
 	hub_add(h, 7, 63, HUB_INTEREST);
-	assert_true(hub_workers(h, 7) == (BIT(0) | BIT(63)));
-	assert_int_equal(hub_workers(h, 8), 0);
+	assert_true(only(h, 7, BIT(0) | BIT(63), 0));
+	assert_true(only(h, 8, 0, 0));
 	hub_del(h, 7, 0, HUB_INTEREST);
-	assert_true(hub_workers(h, 7) == BIT(63));
+	assert_true(only(h, 7, BIT(63), 0));
 	hub_del(h, 7, 63, HUB_INTEREST);
-	assert_int_equal(hub_workers(h, 7), 0);
+	assert_true(only(h, 7, 0, 0));
 	assert_int_equal(hub_keys(h), 0);
+	hub_free(h);
+}
+
+/* Slots beyond the seats are those of successors. */
+static void
+test_all_slots(void **state)
+{
+	struct hub *h = hub_new();
+	struct hub_slots all = { 0 };
+
+	(void)state;
+	for (unsigned slot = 0; slot < SLOTS; slot++)
+		hub_add(h, 7, slot, slot % 2 ? HUB_USER : HUB_INTEREST);
+	assert_true(only(h, 7, UINT64_MAX, 0xff));
+	hub_drop(h, 64);
+	hub_del(h, 7, 71, HUB_USER);
+	assert_true(only(h, 7, UINT64_MAX, 0x7e));
+	for (unsigned slot = 0; slot < 70; slot++)
+		hub_drop(h, slot);
+	assert_true(only(h, 7, 0, 0x40));
+	hub_drop(h, 70);
+	assert_int_equal(hub_keys(h), 0);
+	hub_everybody(&all);
+	for (unsigned slot = 0; slot < SLOTS; slot++)
+		assert_int_equal(hub_slots_take(&all), slot);
+	assert_int_equal(hub_slots_take(&all), HUB_WORKERS_MAX);
 	hub_free(h);
 }
 
@@ -43,7 +105,7 @@ test_interest_is_a_set(void **state)
 	hub_add(h, 7, 1, HUB_INTEREST);
 	hub_add(h, 7, 1, HUB_INTEREST);
 	hub_del(h, 7, 1, HUB_INTEREST);
-	assert_int_equal(hub_workers(h, 7), 0);
+	assert_true(only(h, 7, 0, 0));
 	hub_del(h, 7, 1, HUB_INTEREST);
 	hub_del(h, 9, 1, HUB_INTEREST);
 	assert_int_equal(hub_keys(h), 0);
@@ -59,10 +121,10 @@ test_a_user_and_interest_are_two_wants(void **state)
 	hub_add(h, 7, 1, HUB_INTEREST);
 	hub_add(h, 7, 1, HUB_USER);
 	hub_del(h, 7, 1, HUB_INTEREST);
-	assert_true(hub_workers(h, 7) == BIT(1));
+	assert_true(only(h, 7, BIT(1), 0));
 	hub_add(h, 7, 1, HUB_INTEREST);
 	hub_del(h, 7, 1, HUB_USER);
-	assert_true(hub_workers(h, 7) == BIT(1));
+	assert_true(only(h, 7, BIT(1), 0));
 	hub_del(h, 7, 1, HUB_INTEREST);
 	assert_int_equal(hub_keys(h), 0);
 	hub_free(h);
@@ -85,7 +147,7 @@ test_drop_takes_one_worker_away(void **state)
 	hub_drop(h, 2);
 	assert_int_equal(hub_keys(h), 1000);
 	for (uint64_t k = 1; k <= 5000; k++)
-		assert_true(hub_workers(h, k) == (k % 5 ? 0 : BIT(3)));
+		assert_true(only(h, k, k % 5 ? 0 : BIT(3), 0));
 	hub_drop(h, 3);
 	hub_drop(h, 3);
 	assert_int_equal(hub_keys(h), 0);
@@ -99,10 +161,17 @@ key_of(unsigned i)
 	return i % 2 ? i + 1 : (uint64_t)(i + 1) << 40;
 }
 
+static bool
+agrees(const struct hub *h, unsigned i, const struct wants model[HUB_WANTS])
+{
+	return only(h, key_of(i), model[0].low | model[1].low,
+	    model[0].high | model[1].high);
+}
+
 static void
 test_against_a_model(void **state)
 {
-	static uint64_t model[KEYS][HUB_WANTS];
+	static struct wants model[KEYS][HUB_WANTS];
 	struct hub *h = hub_new();
 	unsigned seed = 1;
 
@@ -117,23 +186,22 @@ test_against_a_model(void **state)
 
 		if (rand_r(&seed) % 100 < bias) {
 			hub_add(h, key_of(i), slot, want);
-			model[i][want] |= BIT(slot);
+			*word_of(&model[i][want], slot) |= BIT(slot % 64);
 		} else if (rand_r(&seed) % 5000 == 0) {
 			hub_drop(h, slot);
 			for (unsigned k = 0; k < KEYS; k++)
 				for (int w = 0; w < HUB_WANTS; w++)
-					model[k][w] &= ~BIT(slot);
+					*word_of(&model[k][w],
+					    slot) &= ~BIT(slot % 64);
 		} else {
 			for (slot = 0; slot < SLOTS; slot++)
 				hub_del(h, key_of(i), slot, want);
-			model[i][want] = 0;
+			model[i][want] = (struct wants){ 0 };
 		}
-		assert_true(hub_workers(h, key_of(i)) ==
-		    (model[i][0] | model[i][1]));
+		assert_true(agrees(h, i, model[i]));
 		if (step % 10000 == 0)
 			for (unsigned k = 0; k < KEYS; k++)
-				assert_true(hub_workers(h, key_of(k)) ==
-				    (model[k][0] | model[k][1]));
+				assert_true(agrees(h, k, model[k]));
 	}
 	hub_free(h);
 }
@@ -143,6 +211,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wants),
+		cmocka_unit_test(test_all_slots),
 		cmocka_unit_test(test_interest_is_a_set),
 		cmocka_unit_test(test_a_user_and_interest_are_two_wants),
 		cmocka_unit_test(test_drop_takes_one_worker_away),

@@ -30,10 +30,12 @@ static void
 on_change(uint64_t key, unsigned slot, bool present, void *arg)
 {
 	struct fixture *f = arg;
+	struct hub_slots slots = { 0 };
 
 	f->calls++;
 	/* Only changes are told. */
-	assert_int_equal(hub_workers(f->hub, key) >> slot & 1, !present);
+	hub_workers(f->hub, key, &slots);
+	assert_int_equal(slots.low >> slot & 1, !present);
 	if (present)
 		hub_add(f->hub, key, slot, HUB_USER);
 	else
@@ -72,7 +74,11 @@ user(const char *name)
 static uint64_t
 workers_of(const struct fixture *f, uint64_t tenant, const char *name)
 {
-	return hub_workers(f->hub, id_user_key(tenant, name, strlen(name)));
+	struct hub_slots slots = { 0 };
+
+	hub_workers(f->hub, id_user_key(tenant, name, strlen(name)), &slots);
+	assert_int_equal(slots.high, 0);
+	return slots.low;
 }
 
 static void

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/buf.h"
+#include "common/page.h"
 #include "common/records.h"
 #include "records_copy.h"
 #include "records_sample.h"
@@ -299,9 +300,9 @@ test_numbers_out_of_range(void **state)
 		peer.role = ROLE_WORKER;
 		hello.slot = peer.slot = (uint32_t)v;
 		assert_int_equal(taken(rec_hello_put(&buf, &hello)),
-		    v < 64 ? 0 : -1);
+		    v < PAGE_WORKERS_MAX ? 0 : -1);
 		assert_int_equal(taken(rec_peer_put(&buf, &peer)),
-		    v < 64 ? 0 : -1);
+		    v < PAGE_WORKERS_MAX ? 0 : -1);
 	}
 }
 
