@@ -7,6 +7,7 @@ courier_sources = \
 	src/courier/retry.c src/courier/retry.h \
 	src/courier/sign.c src/courier/sign.h \
 	src/courier/tenants.c src/courier/tenants.h \
+	src/courier/trouble.c src/courier/trouble.h \
 	src/courier/view.c src/courier/view.h src/courier/view_int.h
 
 pkglibexec_PROGRAMS = chatapi-courier

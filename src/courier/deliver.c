@@ -26,6 +26,7 @@
 #include "post.h"
 #include "retry.h"
 #include "tenants.h"
+#include "trouble.h"
 #include "view.h"
 #include "webhook.h"
 
@@ -44,6 +45,7 @@ struct deliver {
 	struct courier *c;
 	LIST_HEAD(, delivery) all;
 	unsigned active;
+	struct troubles *troubles;
 	struct view_tenant tenant; /* scratch: the one whose turn it is */
 };
 
@@ -56,6 +58,7 @@ deliver_new(struct courier *c)
 
 	d->c = c;
 	LIST_INIT(&d->all);
+	d->troubles = troubles_new();
 	return d;
 }
 
@@ -75,6 +78,7 @@ deliver_free(struct deliver *d)
 		return;
 	while (!LIST_EMPTY(&d->all))
 		delivery_free(LIST_FIRST(&d->all));
+	troubles_free(d->troubles);
 	free(d);
 }
 
@@ -154,28 +158,41 @@ delivery_done(struct delivery *v)
 	delivery_report(v);
 }
 
+/* Not each time; a tenant reads less of it than this. */
 static void
-delivery_failed(struct delivery *v, const char *error, uint64_t retry_after_s)
+delivery_log(const struct delivery *v, bool dead, const struct post_result *r)
+{
+	uint64_t n = troubles_note(v->d->troubles, v->t->id,
+	    dead ? TROUBLE_DEAD : TROUBLE_FAILED, clock_mono_ms());
+	char quoted[300];
+
+	if (n == 0)
+		return;
+	log_write(dead ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+	    dead ? "webhook given up" : "webhook failed",
+	    "tenant=%llu times=%llu delivery=dlv_%s attempt=%u error=%s%s%s",
+	    (unsigned long long)v->t->id, (unsigned long long)n, v->row.token,
+	    (unsigned)v->row.attempts + 1,
+	    log_quote(quoted, sizeof(quoted), r->error, strlen(r->error)),
+	    r->address[0] != '\0' ? " address=" : "", r->address);
+}
+
+static void
+delivery_failed(struct delivery *v, const struct post_result *r)
 {
 	const struct config *config = &v->d->c->config;
 	bool dead = v->row.attempts + 1 >= config->retry_max_attempts;
-	char quoted[300];
 
-	(void)snprintf(v->error, sizeof(v->error), "%s", error);
+	(void)snprintf(v->error, sizeof(v->error), "%s", r->error);
 	v->result.result = dead ? DELIVERY_DEAD : DELIVERY_FAILED;
 	v->result.tried_ms = (uint64_t)v->tried_ms;
 	v->result.next_ms = (uint64_t)clock_unix_ms() +
 	    retry_wait_ms(config->retry_interval_ms, v->row.attempts + 1,
-		randombytes_random(), retry_after_s);
+		randombytes_random(), r->retry_after_s);
 	delivery_count(v, COUNTER_WEBHOOKS_FAILED);
 	if (dead)
 		delivery_count(v, COUNTER_WEBHOOKS_DEAD);
-	log_write(dead ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
-	    dead ? "webhook given up" : "webhook failed",
-	    "tenant=%llu delivery=dlv_%s attempt=%u error=%s",
-	    (unsigned long long)v->t->id, v->row.token,
-	    (unsigned)v->row.attempts + 1,
-	    log_quote(quoted, sizeof(quoted), v->error, strlen(v->error)));
+	delivery_log(v, dead, r);
 	delivery_report(v);
 }
 
@@ -186,9 +203,13 @@ delivery_posted(const struct post_result *r, void *arg)
 
 	tenants_learn(v->t, r->success);
 	if (!r->success) {
-		delivery_failed(v, r->error, r->retry_after_s);
+		delivery_failed(v, r);
 		return;
 	}
+	if (troubles_note(v->d->troubles, v->t->id, TROUBLE_OVER,
+		clock_mono_ms()) != 0)
+		log_info("webhook works again", "tenant=%llu",
+		    (unsigned long long)v->t->id);
 	delivery_count(v, COUNTER_WEBHOOKS_DELIVERED);
 	delivery_done(v);
 }
@@ -211,7 +232,8 @@ delivery_body(const struct delivery *v, const struct webhook *w,
 		if (rc == 1)
 			webhook_notification(body, w, &t);
 	} else {
-		rc = view_message(view, v->t->id, v->row.room, v->row.seq, &m);
+		rc = view_message(view, v->t->id, v->row.room, v->row.seq,
+		    w->recipient, &m);
 		if (rc == 1)
 			webhook_message(body, w, &m);
 	}
@@ -226,6 +248,7 @@ delivery_send(struct delivery *v, const struct view_tenant *tenant)
 	struct webhook w = { .id = v->row.token,
 		.recipient = { v->row.recipient, v->row.recipient_len },
 		.tenant = tenant->token };
+	struct post_result unsent = { 0 };
 	const char *error = NULL;
 	struct buf body;
 	int rc;
@@ -234,8 +257,8 @@ delivery_send(struct delivery *v, const struct view_tenant *tenant)
 	w.unix_s = v->tried_ms / 1000;
 	buf_init(&body, WEBHOOK_BODY_MAX);
 	if ((rc = delivery_body(v, &w, &body)) == 0) {
-		/* Deleted, too old or acknowledged: nobody wants it any
-		 * more. */
+		/* Deleted, too old, acknowledged, or its recipient is no
+		 * member any more: nobody wants it. */
 		buf_free(&body);
 		delivery_done(v);
 		return;
@@ -249,8 +272,10 @@ delivery_send(struct delivery *v, const struct view_tenant *tenant)
 		delivery_posted, v) == NULL)
 		error = "the request could not be begun";
 	buf_free(&body);
-	if (error != NULL)
-		delivery_failed(v, error, 0);
+	if (error != NULL) {
+		(void)snprintf(unsent.error, sizeof(unsent.error), "%s", error);
+		delivery_failed(v, &unsent);
+	}
 }
 
 /* Whether its recipient is absent was not known until now. */

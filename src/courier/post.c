@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 
@@ -36,6 +37,7 @@ struct post {
 	size_t head;                     /* of its headers */
 	bool cut;                        /* the body was long enough */
 	bool flood;                      /* the headers were too long */
+	bool ages;                       /* Retry-After beyond all numbers */
 	char refused[POST_ADDRESS_SIZE]; /* address that is not public */
 	char error[CURL_ERROR_SIZE];
 };
@@ -73,11 +75,14 @@ post_judge(struct post *o, CURLcode code, struct post_result *r)
 	(void)curl_easy_getinfo(o->easy, CURLINFO_RETRY_AFTER, &after);
 	if (after > 0)
 		r->retry_after_s = (uint64_t)after;
+	else if (o->ages)
+		r->retry_after_s = UINT64_MAX;
 	/* A cut body is our own doing. */
 	if (code != CURLE_OK && !(code == CURLE_WRITE_ERROR && o->cut)) {
+		memcpy(r->address, o->refused, sizeof(r->address));
 		if (o->refused[0] != '\0')
 			(void)snprintf(r->error, sizeof(r->error),
-			    "%s is not a public address", o->refused);
+			    "not a public address");
 		else if (o->flood)
 			(void)snprintf(r->error, sizeof(r->error),
 			    "the answer's headers are longer than %d bytes",
@@ -254,12 +259,30 @@ post_on_body(char *data, size_t size, size_t n, void *arg)
 	return 0;
 }
 
+/* libcurl takes a number of seconds that it cannot hold for none. */
+static bool
+post_asks_ages(const char *line, size_t len)
+{
+	static const char name[] = "retry-after:";
+	size_t at = sizeof(name) - 1, digits;
+
+	if (len < at || strncasecmp(line, name, at) != 0)
+		return false;
+	while (at < len &&
+	    (line[at] == ' ' || line[at] == '\t' || line[at] == '0'))
+		at++;
+	for (digits = at;
+	     digits < len && line[digits] >= '0' && line[digits] <= '9';)
+		digits++;
+	return digits - at > 18;
+}
+
 static size_t
 post_on_header(char *data, size_t size, size_t n, void *arg)
 {
 	struct post *o = arg;
 
-	(void)data;
+	o->ages = o->ages || post_asks_ages(data, size * n);
 	o->head += size * n;
 	if (o->head <= POST_HEAD_MAX)
 		return size * n;

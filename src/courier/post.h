@@ -25,8 +25,11 @@ struct poster;
 
 struct post_result {
 	bool success;                /* status 2xx */
-	uint64_t retry_after_s;      /* 0 = not said */
+	uint64_t retry_after_s;      /* 0 = not said; no bound */
 	char error[POST_ERROR_SIZE]; /* when it was none: what went wrong */
+	/* For the operator alone: the address that was refused, or "".  The
+	 * tenant must not learn where a name leads inside. */
+	char address[POST_ADDRESS_SIZE];
 };
 /* The post is gone when it returns. */
 typedef void post_cb(const struct post_result *r, void *arg);

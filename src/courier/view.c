@@ -59,8 +59,10 @@ static const char *const sql[VIEW_SQL_LAST] = {
 	    "m.created_ms, m.rev, m.edited_ms "
 	    "FROM room r CROSS JOIN room_head h ON h.room = r.id "
 	    "CROSS JOIN message m ON m.room = r.id AND m.seq = ?3 "
+	    "CROSS JOIN member p ON p.room = r.id AND p.user = ?4 "
 	    "WHERE r.id = ?2 AND r.tenant = ?1 AND h.first_seq <= ?3 "
-	    "AND m.deleted_ms IS NULL",
+	    "AND m.deleted_ms IS NULL "
+	    "AND NOT (p.last_ack >= ?3 AND p.joined_ms > m.created_ms)",
 	[VIEW_SENDER] = "SELECT m.sender "
 			"FROM room r CROSS JOIN room_head h ON h.room = r.id "
 			"CROSS JOIN message m ON m.room = r.id AND m.seq = ?3 "
@@ -367,12 +369,16 @@ view_next_due(struct view *v, uint64_t tenant, int64_t after_ms,
  * view_release(). */
 int
 view_message(struct view *v, uint64_t tenant, uint64_t room, uint64_t seq,
-    struct view_message *m)
+    struct str recipient, struct view_message *m)
 {
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = view_statement(v, VIEW_MESSAGE);
 	struct str sender, content, meta;
 	int rc;
 
+	if (s == NULL)
+		return -1;
+	(void)sqlite3_bind_text(s, 4, recipient.p, (int)recipient.len,
+	    SQLITE_STATIC);
 	if ((rc = ROW(v, VIEW_MESSAGE, &s, tenant, room, seq)) != 1)
 		return rc;
 	v->open = s;

@@ -89,7 +89,8 @@ int view_next_due(struct view *v, uint64_t tenant, int64_t after_ms,
     int64_t *due_ms);
 
 /* A message and what its webhook needs of its room.  0: there is none any
- * more, or only its tombstone. */
+ * more, or only its tombstone, or it is not for that user: he has left the
+ * room, and may have come back behind it. */
 struct view_message {
 	char room_token[ID_TOKEN_SIZE];
 	struct str metadata; /* JSON; empty = none */
@@ -97,7 +98,7 @@ struct view_message {
 };
 /* When it is 1, view_release() ends it, and its strings. */
 int view_message(struct view *v, uint64_t tenant, uint64_t room, uint64_t seq,
-    struct view_message *m);
+    struct str recipient, struct view_message *m);
 void view_release(struct view *v);
 /* A notification that its recipient has not acknowledged; as above. */
 int view_notification(struct view *v, uint64_t tenant, uint64_t notification,

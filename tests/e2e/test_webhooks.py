@@ -216,6 +216,31 @@ def test_as_it_now_stands(hooked, hook):
         "failed_messages"]
 
 
+def test_removed_member_hears_no_more(hooked, hook):
+    """Neither of what waits to be tried again when he is removed, nor when
+    he has come back behind it."""
+    tenant = Tenant(hooked)
+    hook.serve(tenant)
+    open_ = []
+    hook.answer = lambda call: 200 if open_ else (
+        503, {"Retry-After": "1"}, b"")
+    ann = tenant.user("ann")
+    users = ["bob", "carol", "dave"]
+    members = f"/rooms/{ann.make_room(users)['room_id']}/members"
+    ann.say(members.split("/")[2], "x")
+    until(lambda: {c.recipient for c in hook.calls} == set(users),
+          "one try each")
+    ann.delete(f"{members}/bob").expect(204)
+    ann.delete(f"{members}/dave").expect(204)
+    ann.post(members, {"user_id": "dave"}).expect(200)
+    before = len(hook.calls)
+    open_.append(1)
+    settled(tenant)
+    assert {c.recipient for c in hook.calls[before:]} == {"carol"}
+    assert not tenant.backend().get("/admin/dead-letters").expect(200)[
+        "failed_messages"]
+
+
 def test_disabled_tenant_waits(hooked, hook):
     tenant = Tenant(hooked)
     hook.serve(tenant)

@@ -11,6 +11,7 @@
 #include "courier/absence.h"
 #include "courier/retry.h"
 #include "courier/tenants.h"
+#include "courier/trouble.h"
 
 #define INTERVAL 30000
 
@@ -91,6 +92,29 @@ test_turns_are_fair(void **state)
 	tenants_free(ts);
 }
 
+/* Attempts alone bound how long a delivery may be tried. */
+static void
+test_all_tries_end(void **state)
+{
+	static const unsigned most[] = { 5, 100 };
+	static const uint64_t bound_ms[] = { 450 * 1000,
+		99 * RETRY_WAIT_MAX_MS };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		uint64_t interval = i == 0 ? 30000 : UINT64_C(86400000);
+		uint64_t sum = 0, asked = 0;
+
+		for (unsigned n = 1; n < most[i]; n++) {
+			sum += retry_wait_ms(interval, n, UINT32_MAX, 0);
+			asked += retry_wait_ms(interval, n, UINT32_MAX,
+			    UINT64_MAX);
+		}
+		assert_int_equal(sum, bound_ms[i]);
+		assert_int_equal(asked, (most[i] - 1) * RETRY_WAIT_MAX_MS);
+	}
+}
+
 static void
 test_a_failure_means_one_at_a_time(void **state)
 {
@@ -134,6 +158,35 @@ test_due(void **state)
 	tenants_free(ts);
 }
 
+/* ---- what the log is told ---- */
+
+static void
+test_the_log_is_told_seldom(void **state)
+{
+	struct troubles *ts = troubles_new();
+	uint64_t now = 1000, end = now + TROUBLE_EVERY_MS;
+
+	(void)state;
+	assert_int_equal(troubles_note(ts, 7, TROUBLE_OVER, now), 0);
+	assert_int_equal(troubles_note(ts, 7, TROUBLE_FAILED, now), 1);
+	/* Another tenant's, and that it is over, are news of their own. */
+	assert_int_equal(troubles_note(ts, 8, TROUBLE_FAILED, now), 1);
+	assert_int_equal(troubles_note(ts, 7, TROUBLE_DEAD, now), 1);
+	assert_int_equal(troubles_note(ts, 7, TROUBLE_OVER, now), 1);
+	assert_int_equal(troubles_note(ts, 7, TROUBLE_OVER, end), 0);
+	/* One that works each second time fills no log, either. */
+	for (now++; now < end; now++) {
+		assert_int_equal(troubles_note(ts, 7, TROUBLE_FAILED, now), 0);
+		assert_int_equal(troubles_note(ts, 7, TROUBLE_OVER, now), 0);
+	}
+	assert_int_equal(troubles_note(ts, 7, TROUBLE_FAILED, end),
+	    TROUBLE_EVERY_MS);
+	assert_int_equal(troubles_note(ts, 7, TROUBLE_OVER, end),
+	    TROUBLE_EVERY_MS);
+	assert_int_equal(troubles_note(ts, 7, TROUBLE_FAILED, end + 1), 0);
+	troubles_free(ts);
+}
+
 int
 main(void)
 {
@@ -144,6 +197,8 @@ main(void)
 		cmocka_unit_test(test_turns_are_fair),
 		cmocka_unit_test(test_a_failure_means_one_at_a_time),
 		cmocka_unit_test(test_due),
+		cmocka_unit_test(test_all_tries_end),
+		cmocka_unit_test(test_the_log_is_told_seldom),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
