@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The program that sends webhooks; the only one that is linked with libcurl.
+# The program that sends webhooks; the only one that has to do with libcurl.
 
 # What does without libcurl, in the library for the unit tests.
 courier_sources = \
@@ -15,10 +15,11 @@ chatapi_courier_SOURCES = \
 	src/courier/bus.c src/courier/bus.h \
 	src/courier/courier.c src/courier/courier.h \
 	src/courier/deliver.c src/courier/deliver.h \
+	src/courier/libcurl.c src/courier/libcurl.h \
 	src/courier/main.c \
 	src/courier/outbox.c src/courier/outbox.h \
 	src/courier/post.c src/courier/post.h \
 	src/courier/retention.c src/courier/retention.h \
 	src/courier/webhook.c src/courier/webhook.h
 chatapi_courier_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS)
-chatapi_courier_LDADD = $(LDADD) $(CURL_LIBS)
+chatapi_courier_LDADD = $(LDADD)

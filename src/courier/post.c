@@ -7,7 +7,6 @@
 #include "post.h"
 
 #include <arpa/inet.h>
-#include <curl/curl.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <netinet/in.h>
@@ -22,6 +21,7 @@
 #include "../common/buf.h"
 #include "../common/log.h"
 #include "../common/mem.h"
+#include "libcurl.h"
 
 #define CONNECTIONS_KEPT 64
 
@@ -44,7 +44,7 @@ struct post {
 
 struct poster {
 	struct event_base *base;
-	CURLM *multi;
+	CURLM *multi; /* NULL until the first request */
 	struct event *timer;
 	bool allow_private;
 	unsigned active;
@@ -56,9 +56,9 @@ post_free(struct post *o)
 {
 	LIST_REMOVE(o, entry);
 	o->p->active--;
-	(void)curl_multi_remove_handle(o->p->multi, o->easy);
-	curl_easy_cleanup(o->easy);
-	curl_slist_free_all(o->headers);
+	(void)curl.multi_remove_handle(o->p->multi, o->easy);
+	curl.easy_cleanup(o->easy);
+	curl.slist_free_all(o->headers);
 	buf_free(&o->body);
 	free(o);
 }
@@ -71,8 +71,8 @@ post_judge(struct post *o, CURLcode code, struct post_result *r)
 	curl_off_t after = 0;
 	long status = 0;
 
-	(void)curl_easy_getinfo(o->easy, CURLINFO_RESPONSE_CODE, &status);
-	(void)curl_easy_getinfo(o->easy, CURLINFO_RETRY_AFTER, &after);
+	(void)curl.easy_getinfo(o->easy, CURLINFO_RESPONSE_CODE, &status);
+	(void)curl.easy_getinfo(o->easy, CURLINFO_RETRY_AFTER, &after);
 	if (after > 0)
 		r->retry_after_s = (uint64_t)after;
 	else if (o->ages)
@@ -90,7 +90,7 @@ post_judge(struct post *o, CURLcode code, struct post_result *r)
 		else
 			(void)snprintf(r->error, sizeof(r->error), "%.200s",
 			    o->error[0] != '\0' ? o->error :
-						  curl_easy_strerror(code));
+						  curl.easy_strerror(code));
 		return;
 	}
 	r->success = status >= 200 && status < 300;
@@ -117,7 +117,7 @@ poster_reap(struct poster *p)
 	CURLMsg *msg;
 	int left;
 
-	while ((msg = curl_multi_info_read(p->multi, &left)) != NULL) {
+	while ((msg = curl.multi_info_read(p->multi, &left)) != NULL) {
 		struct post_result r = { 0 };
 		struct post *o;
 		post_cb *cb;
@@ -125,7 +125,7 @@ poster_reap(struct poster *p)
 
 		if (msg->msg != CURLMSG_DONE)
 			continue;
-		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE,
+		(void)curl.easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE,
 		    (char **)&o);
 		post_judge(o, msg->data.result, &r);
 		post_tidy(r.error);
@@ -146,7 +146,7 @@ poster_on_socket(evutil_socket_t fd, short what, void *arg)
 	    flags = (what & EV_READ ? CURL_CSELECT_IN : 0) |
 	    (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
 
-	(void)curl_multi_socket_action(p->multi, fd, flags, &running);
+	(void)curl.multi_socket_action(p->multi, fd, flags, &running);
 	poster_reap(p);
 }
 
@@ -158,7 +158,7 @@ poster_on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	(void)curl_multi_socket_action(p->multi, CURL_SOCKET_TIMEOUT, 0,
+	(void)curl.multi_socket_action(p->multi, CURL_SOCKET_TIMEOUT, 0,
 	    &running);
 	poster_reap(p);
 }
@@ -173,7 +173,7 @@ poster_watch(CURL *easy, curl_socket_t fd, int what, void *arg, void *socketp)
 	(void)easy;
 	if (ev != NULL)
 		event_free(ev);
-	(void)curl_multi_assign(p->multi, fd, NULL);
+	(void)curl.multi_assign(p->multi, fd, NULL);
 	if (what == CURL_POLL_REMOVE)
 		return 0;
 	if (what != CURL_POLL_OUT)
@@ -183,7 +183,7 @@ poster_watch(CURL *easy, curl_socket_t fd, int what, void *arg, void *socketp)
 	ev = event_new(p->base, fd, flags, poster_on_socket, p);
 	if (ev == NULL || event_add(ev, NULL) == -1)
 		abort();
-	(void)curl_multi_assign(p->multi, fd, ev);
+	(void)curl.multi_assign(p->multi, fd, ev);
 	return 0;
 }
 
@@ -210,20 +210,32 @@ poster_new(struct event_base *base, bool allow_private)
 	p->allow_private = allow_private;
 	LIST_INIT(&p->posts);
 	p->timer = event_new(base, -1, 0, poster_on_timer, p);
-	p->multi = curl_multi_init();
-	if (p->timer == NULL || p->multi == NULL)
+	if (p->timer == NULL)
 		abort();
-	(void)curl_multi_setopt(p->multi, CURLMOPT_SOCKETFUNCTION,
-	    poster_watch);
-	(void)curl_multi_setopt(p->multi, CURLMOPT_SOCKETDATA, p);
-	(void)curl_multi_setopt(p->multi, CURLMOPT_TIMERFUNCTION,
-	    poster_set_timer);
-	(void)curl_multi_setopt(p->multi, CURLMOPT_TIMERDATA, p);
-	(void)curl_multi_setopt(p->multi, CURLMOPT_MAXCONNECTS,
-	    (long)CONNECTIONS_KEPT);
-	(void)curl_multi_setopt(p->multi, CURLMOPT_PIPELINING,
-	    (long)CURLPIPE_NOTHING);
 	return p;
+}
+
+static int
+poster_begin(struct poster *p)
+{
+	if (p->multi != NULL)
+		return 0;
+	if (libcurl_load() == -1)
+		return -1;
+	p->multi = curl.multi_init();
+	if (p->multi == NULL)
+		abort();
+	(void)curl.multi_setopt(p->multi, CURLMOPT_SOCKETFUNCTION,
+	    poster_watch);
+	(void)curl.multi_setopt(p->multi, CURLMOPT_SOCKETDATA, p);
+	(void)curl.multi_setopt(p->multi, CURLMOPT_TIMERFUNCTION,
+	    poster_set_timer);
+	(void)curl.multi_setopt(p->multi, CURLMOPT_TIMERDATA, p);
+	(void)curl.multi_setopt(p->multi, CURLMOPT_MAXCONNECTS,
+	    (long)CONNECTIONS_KEPT);
+	(void)curl.multi_setopt(p->multi, CURLMOPT_PIPELINING,
+	    (long)CURLPIPE_NOTHING);
+	return 0;
 }
 
 void
@@ -233,7 +245,8 @@ poster_free(struct poster *p)
 		return;
 	while (!LIST_EMPTY(&p->posts))
 		post_free(LIST_FIRST(&p->posts));
-	(void)curl_multi_cleanup(p->multi);
+	if (p->multi != NULL)
+		(void)curl.multi_cleanup(p->multi);
 	event_free(p->timer);
 	free(p);
 }
@@ -329,7 +342,7 @@ post_on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 }
 
 #define SET(option, value) \
-	(curl_easy_setopt(easy, (option), (value)) == CURLE_OK)
+	(curl.easy_setopt(easy, (option), (value)) == CURLE_OK)
 
 static bool
 post_options(struct post *o, CURL *easy, const char *url)
@@ -361,26 +374,29 @@ struct post *
 post_start(struct poster *p, const char *url, const char *const *headers,
     unsigned n, struct buf *body, post_cb *cb, void *arg)
 {
-	struct post *o = mem_alloc(sizeof(*o));
 	struct curl_slist *more;
+	struct post *o;
 
+	if (poster_begin(p) == -1)
+		return NULL;
+	o = mem_alloc(sizeof(*o));
 	o->p = p;
 	o->cb = cb;
 	o->arg = arg;
 	o->body = *body;
 	buf_init(body, body->max);
-	o->easy = curl_easy_init();
+	o->easy = curl.easy_init();
 	if (o->easy == NULL)
 		abort();
 	LIST_INSERT_HEAD(&p->posts, o, entry);
 	p->active++;
 	for (unsigned i = 0; i < n; i++) {
-		if ((more = curl_slist_append(o->headers, headers[i])) == NULL)
+		if ((more = curl.slist_append(o->headers, headers[i])) == NULL)
 			abort();
 		o->headers = more;
 	}
 	if (!post_options(o, o->easy, url) ||
-	    curl_multi_add_handle(p->multi, o->easy) != CURLM_OK) {
+	    curl.multi_add_handle(p->multi, o->easy) != CURLM_OK) {
 		log_error("request not begun", NULL);
 		post_free(o);
 		return NULL;
