@@ -6,10 +6,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../common/config.h"
@@ -176,12 +178,61 @@ tool_take_over(const char *path, uid_t uid, gid_t gid, mode_t mode)
 	return rc;
 }
 
+/* ---- giving a disk back ---- */
+
+/* A file system may tell the disk which blocks are free while it commits, and
+ * whoever syncs a file then waits for all of them. */
+#define FREE_PIECE ((off_t)4 * 1024 * 1024)
+static const struct timespec free_pause = { 0, 10000000 };
+
+/* The file of that name, if it is ours alone; -1. */
+static int
+free_begin(const char *path)
+{
+	struct stat st;
+	int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd == -1)
+		return -1;
+	/* The lease is only given when nobody else has it open; SIGURG, since
+	 * the signal of one who then opens it would end us. */
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
+	    fcntl(fd, F_SETSIG, SIGURG) == 0 &&
+	    fcntl(fd, F_SETLEASE, F_WRLCK) == 0)
+		return fd;
+	(void)close(fd);
+	return -1;
+}
+
+/* Gives back its blocks piece by piece if it has no name any more and nobody
+ * has come to read it meanwhile. */
+static void
+free_end(int fd)
+{
+	struct stat st;
+
+	if (fd == -1)
+		return;
+	if (fstat(fd, &st) == 0 && st.st_nlink == 0 &&
+	    fcntl(fd, F_GETLEASE) == F_WRLCK)
+		while ((st.st_size -= FREE_PIECE) > 0 &&
+		    ftruncate(fd, st.st_size) == 0 && !tool_stopped())
+			(void)nanosleep(&free_pause, NULL);
+	(void)close(fd);
+}
+
 /* Under another name without ever replacing a file, unless `force`. */
 static int
 move(const char *from, const char *to, bool force)
 {
-	return renameat2(AT_FDCWD, from, AT_FDCWD, to,
-	    force ? 0 : RENAME_NOREPLACE);
+	int old = force ? free_begin(to) : -1,
+	    rc = renameat2(AT_FDCWD, from, AT_FDCWD, to,
+		force ? 0 : RENAME_NOREPLACE),
+	    saved = errno;
+
+	free_end(old);
+	errno = saved;
+	return rc;
 }
 
 /* By way of a file beside `to`. */

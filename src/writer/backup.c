@@ -25,7 +25,7 @@
 #define STEP_PAGES 64
 #define PART_PAGES 16
 #define STEP_NS (2U * 1000 * 1000)
-#define WINDOW_PAGES 4096
+#define WINDOW_PAGES 512
 /* Its share of a busy writer's time: one part in this and one. */
 #define BUSY_SHARE 3
 /* Without a question for so long, its owner is gone. */

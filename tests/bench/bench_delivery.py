@@ -9,6 +9,9 @@ import datetime
 import os
 import re
 import statistics
+import subprocess
+import threading
+import time
 
 from bench_server import Server, run_bench
 
@@ -16,6 +19,7 @@ FILLERS = 8         # sync: connections that fill the room
 LIVE_PAIRS = 10     # storm: pairs that chat meanwhile
 LIVE_MEMBERS = 50   # slow: members who read
 WITNESSES = 32      # recover: WebSockets that are open
+BACKUP_SENDERS = 2  # backup: connections that send meanwhile
 LOAD_PAIRS = 100    # recover under load: pairs that chat, 50 times a second
 
 
@@ -115,6 +119,48 @@ def big_room(args, members):
 def big(args):
     return big_room(args, args.big_members), \
         big_room(args, args.big_connected)
+
+
+def copies(server, ending, done):
+    """One backup after the other until told to end; bytes and seconds."""
+    target = os.path.join(server.dir, "backup.db")
+    user = ["--user", "root"] if os.geteuid() == 0 else []
+    while not ending.is_set():
+        begun = time.monotonic()
+        subprocess.run(
+            [server.args.server, *user, "-d",
+             f"file:{server.dir}/chatapi.db", "backup", "--quiet", "--force",
+             target], check=True, timeout=300)
+        done.append((os.path.getsize(target), time.monotonic() - begun))
+
+
+def backup(args):
+    with Server(args) as server:
+        plan = server.plan([(server.make_room(users), users) for users in (
+            [f"u{i}a", f"u{i}b"] for i in range(args.rooms))])
+        filled = server.bench("ws-send", plan, size=args.size,
+                              connections=args.connections, inflight=8,
+                              count=args.backup_messages, seconds_ms=300000,
+                              warmup_ms=0)
+        if filled["status"] != 0:
+            raise RuntimeError("the rooms could not be filled")
+        load = {"size": args.size, "connections": BACKUP_SENDERS}
+        without = server.bench("rest-send", plan, **load)
+        ending, done = threading.Event(), []
+        copier = threading.Thread(target=copies, args=(server, ending, done))
+        copier.start()
+        try:
+            result = server.bench("rest-send", plan, **load)
+        finally:
+            ending.set()
+            copier.join()
+        if not done:
+            raise RuntimeError("no backup was made")
+        result["copies"] = len(done)
+        result["copy_mb"] = done[-1][0] / 1e6
+        result["copy_mb_per_s"] = sum(size for size, _ in done) / 1e6 / \
+            sum(seconds for _, seconds in done)
+        return result, without
 
 
 TIME = re.compile(r"^ts=(\S+) level=\S+ role=(\w+)(?: slot=(\d+))? "
@@ -238,6 +284,18 @@ MODES = {
             figure("seconds until all caught up", "catch_up_s"),
             figure("bytes read() a delivery",
                    "catch_up_read_bytes_per_delivery")]),
+    "backup": (
+        backup, "requests_per_s", "server_us_per_request", "latency", [
+            ("worst send meanwhile, ms", value("latency_max_us", 1000), 50,
+             True),
+            figure("p99 meanwhile, ms", "latency_p99_us", 1000),
+            ("worst send without, ms",
+             lambda m, r: r["latency_max_us"] / 1000, None, True),
+            ("p99 without, ms",
+             lambda m, r: r["latency_p99_us"] / 1000, None, True),
+            figure("MB copied at a time", "copy_mb"),
+            figure("MB copied a second", "copy_mb_per_s"),
+            figure("copies", "copies")]),
     "big": (big, "deliveries_per_s", "server_us_per_delivery", "delivery", [
         ("connect: µs over the small room's",
          share("connect_server_us_per_connect"), None, True),
@@ -296,10 +354,12 @@ def add_options(p):
     p.add_argument("--big-messages", type=int, default=100)
     p.add_argument("--guests", type=int, default=2000,
                    help="big: users who join and leave")
+    p.add_argument("--backup-messages", type=int, default=500000,
+                   help="backup: messages in the database")
     p.add_argument("--kills", type=int, default=20, help="recover")
 
 
 QUICK = {"missed": 10000, "storm": 500, "stalled": 100,
          "slow_messages": 300, "slow_pause_us": 2000, "spread_ms": 500,
          "big_members": 5000, "big_connected": 500, "guests": 200,
-         "kills": 3, "repeats": 3}
+         "kills": 3, "repeats": 3, "backup_messages": 50000}
