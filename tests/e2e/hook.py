@@ -56,6 +56,7 @@ class Call:
 
     def __init__(self, path, headers, body):
         self.at = time.time()
+        self.mono = time.monotonic()
         self.path = path
         self.headers = {k.lower(): v for k, v in headers.items()}
         self.raw = body

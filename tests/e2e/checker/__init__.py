@@ -9,6 +9,8 @@
   truth    what clients did, were told and have seen
   actor    a device in traffic; acts and looks: what it does and reads
   stewards what the backends do with rooms and members
+  notes    notifications: what the backends tell, and who has heard it
+  hooks    the tenants' webhook endpoints, and what must come there
   faults   processes killed and started again
   log      the database, read directly when nothing moves
   audit    everything compared with the log

@@ -41,6 +41,9 @@ class Audit:
         await self._still()
         await asyncio.to_thread(self.log.read)
         self._rooms()
+        self.world.notes.compare(self.log)
+        self.world.hooks.take()
+        self.world.hooks.compare(self.log)
         end = time.monotonic() + DEADLINE
         for dev in devices:
             while True:
@@ -249,7 +252,7 @@ class Audit:
         for room_id, feed in conn.feeds.items():
             if feed.state == "in" and room_id not in self.log.rooms:
                 return f"it still has {self.truth.rooms[room_id]}"
-        return self._presence(dev)
+        return self.world.notes.lacks(dev) or self._presence(dev)
 
     def _feed(self, dev, room, logged, feed):
         pair = room.pair(dev.user)
@@ -317,6 +320,19 @@ class Audit:
                     await self._history(tenant, room)
         for dev in self.world.devices:
             await act_rooms(dev, Action("rooms", 0.5, 0, 0, 0))
+            await self.world.notes.by_rest(dev)
+
+    async def webhooks(self):
+        """All that was to be sent has been."""
+        end = time.monotonic() + self.world.limit
+        while True:
+            await asyncio.to_thread(self.log.rest)
+            if not self.log.outbox and not self.log.deliveries or \
+                    time.monotonic() > end:
+                break
+            await asyncio.sleep(0.1)
+        self.world.hooks.take()
+        self.world.hooks.compare(self.log, last=True)
 
     async def _history(self, tenant, room):
         logged, more = self.log.rooms[room.id], True

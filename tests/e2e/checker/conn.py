@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 import re
+import time
 
 import websockets.exceptions
 
@@ -63,6 +64,7 @@ class Conn(Chat):
 
     def __init__(self, ws, slot):
         self.device = None
+        self.here = self.gone = None    # times of its welcome and end
         self.aborted = False        # ended by us
         self.recent = collections.deque(maxlen=60)
         self.answers = {}
@@ -89,6 +91,7 @@ class Conn(Chat):
         self.shutdown = False
         self.presence = {}
         self.acks = {}
+        self.notes = set()
         self.feeds = {}
         self.heads = before.heads
         self.floors = before.floors
@@ -121,6 +124,7 @@ class Conn(Chat):
             self._end()
 
     def _end(self):
+        self.gone = self.gone or time.monotonic()
         for future in self.answers.values():
             if not future.done():
                 future.set_exception(Lost(True, "closed"))
@@ -217,6 +221,8 @@ class Conn(Chat):
 
     def _on_welcome(self, frame):
         self.welcome = frame
+        self.here = time.monotonic()
+        self.device.world.hooks.spans[self.user].append(self)
         self.slot = int(frame["session_id"].partition("-")[0])
         self.expect(frame["user_id"] == self.user,
                     f"welcome is for {frame['user_id']}")
@@ -459,6 +465,9 @@ class Conn(Chat):
 
     # ---- hints ----
 
+    def _on_notification(self, frame):
+        self.device.world.notes.seen(self, frame)
+
     def _on_ack_received(self, frame):
         if frame.get("request_id") is not None:
             return
@@ -540,6 +549,7 @@ class Conn(Chat):
     def abort(self):
         Chat.alive.discard(self)
         self.aborted = True
+        self.gone = self.gone or time.monotonic()
         self.flowing.set()
         self.ready.set()
         if self.ws.transport is not None:

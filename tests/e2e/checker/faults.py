@@ -26,15 +26,18 @@ class Faults:
         self.world = world
         self.server = world.server
         self.killed = []        # [tick, slot (None: all), tick of its end]
+        self.times = []         # (when, slot, the courier too), by the clock
         self.expected = {}      # name -> pid, when nothing goes on
         self.dying = set()      # pids killed, perhaps not dead yet
         self.plan = Plan(world.seed, world.options.workers,
                          world.options.without)
 
-    def note(self, slot, text):
+    def note(self, slot, text, courier=False):
         """slot: of the worker whose connections end; -1 for none."""
         tick = self.world.report.note("fault: " + text)
         self.killed.append([tick, slot, math.inf])
+        self.times.append((time.monotonic(), slot,
+                           courier or slot is None))
 
     def excuse(self, slot, since):
         """A connection to that worker (None: to any), open since then,
@@ -132,7 +135,7 @@ class Faults:
 
     async def _courier(self, fault):
         """Nobody is to notice."""
-        self.note(-1, "kill courier")
+        self.note(-1, "kill courier", courier=True)
         self._kill("courier")
 
     async def _both(self, fault):

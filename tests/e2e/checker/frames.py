@@ -53,6 +53,10 @@ def _room_id(v):
     return _string(v) and v.startswith("room_")
 
 
+def _note_id(v):
+    return _string(v) and v.startswith("ntf_")
+
+
 def _message_id(v):
     return _string(v) and v.startswith("msg_")
 
@@ -98,6 +102,8 @@ FORMS = {
     "room.updated": ({"room_id": _room_id, "room": _room}, {}),
     "room.left": ({"room_id": _room_id}, {}),
     "room.deleted": ({"room_id": _room_id}, {}),
+    "notification": ({"notification_id": _note_id, "topic": _string,
+                      "payload": _any, "created_at": _time}, {}),
     "pong": ({}, {"heads": _heads, "request_id": _string}),
     "error": ({"code": CODES, "message": _string, "temporary": _bool},
               {"retry_after_ms": _number, "request_id": _string,

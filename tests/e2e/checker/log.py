@@ -4,6 +4,7 @@
 Only what has changed since the last time is read: new messages by seq,
 changed ones by rev.  whole=True reads everything again.
 """
+import json
 import os
 import sqlite3
 from collections import namedtuple
@@ -33,6 +34,11 @@ class Log:
     def __init__(self, directory):
         self.path = os.path.join(directory, "chatapi.db")
         self.rooms = {}         # room_id -> LogRoom
+        self.inbox = []         # (notification, user, tenant), tokens
+        self.notes = {}         # notification_id -> key
+        self.outbox = set()     # what has recipients to be found
+        self.deliveries = set()     # what is to be sent
+        self.dead = []
 
     def _open(self):
         db = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True,
@@ -60,8 +66,44 @@ class Log:
                 room.name = name
                 self.rooms["room_" + token] = room
                 self._room(db, room)
+            self._rest(db)
         finally:
             db.close()
+
+    def rest(self):
+        """Only what waits to be sent."""
+        db = self._open()
+        try:
+            self._rest(db)
+        finally:
+            db.close()
+
+    def _rest(self, db):
+        notes = {n: ("ntf_" + token, payload) for n, token, payload in
+                 db.execute("SELECT id, token, payload FROM notification")}
+        self.notes = {token: json.loads(payload)["key"]
+                      for token, payload in notes.values()}
+        self.inbox = db.execute(
+            "SELECT n.token, i.user, t.public_id FROM inbox i "
+            "JOIN notification n ON n.id = i.notification "
+            "JOIN tenant t ON t.id = i.tenant").fetchall()
+        rooms = {r.number: room_id for room_id, r in self.rooms.items()}
+
+        def what(kind, number, seq):
+            if kind == 1:
+                return "message", rooms.get(number), seq
+            return "notification", notes.get(number, (None,))[0]
+
+        self.outbox = {what(*row) for row in db.execute(
+            "SELECT kind, room, seq FROM outbox")}
+        self.deliveries, self.dead = set(), []
+        for *row, user, state, error in db.execute(
+                "SELECT kind, room, seq, recipient, state, error "
+                "FROM delivery"):
+            if state == 0:
+                self.deliveries.add((*what(*row), user))
+            else:
+                self.dead.append((*what(*row), user, error))
 
     def _room(self, db, room):
         n, old_head, old_rev = room.number, room.head, room.rev

@@ -11,7 +11,7 @@ import traceback
 
 from harness import BIN, SLOW
 
-from .plan import CONNECT, DEVICE, FAULTS, STEWARD
+from .plan import CONNECT, DEVICE, FAULTS, HERALD, STEWARD
 from .report import Violation
 from .world import World
 
@@ -31,7 +31,7 @@ def options(argv):
     p.add_argument("--without", default="",
                    help="kinds of actions, faults and frames to leave out, "
                    "with commas: " + ", ".join(sorted(
-                       {*DEVICE, *STEWARD, *FAULTS, *CONNECT,
+                       {*DEVICE, *STEWARD, *HERALD, *FAULTS, *CONNECT,
                         "presence", "trim"})))
     p.add_argument("--keep", default=os.environ.get("CHATAPI_E2E_LOGS"),
                    help="where to keep the journal, log and database of a "
@@ -90,6 +90,7 @@ def check(o):
         failure = asyncio.run(_run(world))
     finally:
         world.server.destroy()
+        world.hooks.close()
         world.report.close()
     done = ", ".join(f"{v} {k}" for k, v in sorted(world.counts.items()))
     if failure is None:

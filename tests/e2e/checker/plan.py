@@ -11,7 +11,11 @@ import random
 Action = collections.namedtuple("Action", "kind a b c pause")
 Fault = collections.namedtuple("Fault", "kind at slot x last")
 RoomPlan = collections.namedtuple("RoomPlan", "key type members")
-TenantPlan = collections.namedtuple("TenantPlan", "name users rooms")
+# people have devices; ghosts never connect, and are members like others;
+# those of the crowd are known by nothing but what is sent to them.  hook: it
+# has a webhook.
+TenantPlan = collections.namedtuple(
+    "TenantPlan", "name users people ghosts crowd hook rooms")
 
 # What a device does, and how often in comparison.
 DEVICE = {
@@ -24,6 +28,10 @@ STEWARD = {
     "add": 22, "remove": 16, "leave": 8, "join": 8, "bounce": 6,
     "patch": 8, "moderate": 6, "new_room": 3, "delete_room": 2,
     "peek": 4}
+# What a tenant's backend has to say, and users' wishes for it.
+HERALD = {"users": 24, "room": 10, "topic": 8, "all": 5, "crowd": 8,
+          "sweep": 20, "wish": 14}
+TOPICS = ["news", "bills", "games"]
 # How often each comes in one deck of faults.
 FAULTS = {
     "worker": 2, "writer": 2, "master": 1, "group": 1, "restart": 1,
@@ -35,6 +43,7 @@ CONNECT = {"resume": 10, "resume_norev": 2, "resume_some": 2,
 
 DEVICE_PAUSE = 0.4
 STEWARD_PAUSE = 0.25
+HERALD_PAUSE = 0.3
 
 
 def generator(seed, name):
@@ -113,27 +122,34 @@ def trim_of_round(seed, number):
 
 
 def tenants(seed):
-    """Two tenants; the second is small and must never hear of the first."""
+    """Tenants that must never hear of each other; the last one has many
+    users, of whom hardly any ever come."""
     r = generator(seed, "world")
     big = [f"a{i}" for i in range(18)]
     small = [f"b{i}" for i in range(6)]
+    few = [f"c{i}" for i in range(3)]
 
     def some(users, n):
         return sorted(r.sample(users, n))
 
     return [
-        TenantPlan("big", big, [
+        TenantPlan("big", big + ["ghost1", "ghost2"], big,
+                   ["ghost1", "ghost2"], [], True, [
             RoomPlan("busy", "group", some(big, 15)),
-            RoomPlan("mid", "group", some(big, 7)),
-            RoomPlan("few", "group", some(big, 4)),
+            RoomPlan("mid", "group", some(big, 7) + ["ghost1"]),
+            RoomPlan("few", "group", some(big, 4) + ["ghost1", "ghost2"]),
             RoomPlan("quiet", "group", some(big, 5)),
             RoomPlan("chan", "channel", some(big, 8)),
             RoomPlan("dm1", "dm", some(big, 2)),
             RoomPlan("dm2", "dm", some(big, 2))]),
-        TenantPlan("small", small, [
-            RoomPlan("only", "group", some(small, 4)),
+        TenantPlan("small", small + ["ghost1"], small, ["ghost1"],
+                   [], True, [
+            RoomPlan("only", "group", some(small, 4) + ["ghost1"]),
             RoomPlan("open", "channel", some(small, 3)),
-            RoomPlan("dm3", "dm", some(small, 2))])]
+            RoomPlan("dm3", "dm", some(small, 2))]),
+        TenantPlan("crowded", few, few, [],
+                   [f"crowd{i}" for i in range(900)], False, [
+                       RoomPlan("three", "group", few)])]
 
 
 # How likely a room is to be chosen, in comparison; others have 2.

@@ -7,6 +7,7 @@ kept as a set of what it may be, until the log is read in a calm.
 import asyncio
 import itertools
 import math
+import time
 
 
 class Send:
@@ -19,6 +20,7 @@ class Send:
         self.content = content
         self.meta = meta
         self.begun = begun
+        self.begun_at = time.monotonic()
         self.seq = None             # as told or seen
         self.id = None
         self.created = None

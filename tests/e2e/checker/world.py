@@ -16,6 +16,8 @@ from . import actor, plan
 from .audit import Audit
 from .device import Device
 from .faults import Faults
+from .hooks import ENV, Hooks
+from .notes import Herald, Notes
 from .report import Report, Violation
 from .stewards import Steward
 from .truth import Truth
@@ -38,7 +40,7 @@ class World:
         self.seed = options.seed
         self.slow = options.slow
         self.limit = 2 * DEADLINE
-        self.server = Server(workers=options.workers)
+        self.server = Server(workers=options.workers, env=ENV)
         self.port = self.server.port
         self.report = Report(os.path.join(self.server.dir, "checker.log"))
         self.report.on_failure = self._failed
@@ -50,6 +52,9 @@ class World:
         self.tenants = []
         self.devices = []
         self.stewards = []
+        self.heralds = []
+        self.notes = Notes(self)
+        self.hooks = Hooks(self)
         self.ops = set()
         self.traffic = False
         self.traffic_done = 0.0     # seconds of traffic in earlier rounds
@@ -129,11 +134,16 @@ class World:
             steward = Steward(self, tenant, plan.Script(
                 self.seed, f"steward/{tenant_plan.name}", plan.STEWARD,
                 plan.STEWARD_PAUSE * pace, without))
+            if tenant_plan.hook:
+                await asyncio.to_thread(self.hooks.serve, tenant)
+            self.heralds.append(Herald(self, tenant, plan.Script(
+                self.seed, f"herald/{tenant_plan.name}", plan.HERALD,
+                plan.HERALD_PAUSE * pace, without)))
             tenant.steward = steward
             self.stewards.append(steward)
             for room in tenant_plan.rooms:
                 await steward.new_room(room)
-            for user in tenant_plan.users:
+            for user in tenant_plan.people:
                 for name, slow in plan.devices_of(self.seed, user):
                     self.devices.append(Device(
                         self, tenant, user, name, slow, plan.Script(
@@ -150,7 +160,7 @@ class World:
         actors = [asyncio.ensure_future(self.guard(actor.run(d)))
                   for d in self.devices]
         actors += [asyncio.ensure_future(self.guard(s.run()))
-                   for s in self.stewards]
+                   for s in self.stewards + self.heralds]
         faults = self.faults.plan.of_round(number)
         await self.guard(self._faults(f for f in faults if not f.last))
         await self.sleep(self.traffic_began + ROUND - time.monotonic())
@@ -257,6 +267,7 @@ class World:
         await self.calm(last=True)
         await self.again()
         await self.audit.by_rest()
+        await self.audit.webhooks()
         await self.close()
         await asyncio.to_thread(self.server.stop)
         self.audit.database()
