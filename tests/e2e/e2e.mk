@@ -16,9 +16,11 @@ EXTRA_DIST += \
 	tests/e2e/checker/device.py \
 	tests/e2e/checker/faults.py \
 	tests/e2e/checker/frames.py \
+	tests/e2e/checker/hooks.py \
 	tests/e2e/checker/log.py \
 	tests/e2e/checker/looks.py \
 	tests/e2e/checker/main.py \
+	tests/e2e/checker/notes.py \
 	tests/e2e/checker/plan.py \
 	tests/e2e/checker/report.py \
 	tests/e2e/checker/stewards.py \
