@@ -7,7 +7,7 @@
 
 #include "common/config.h"
 #include "common/proctitle.h"
-#include "master/certificate.h"
+#include "master/check.h"
 #include "master/master.h"
 #include "tool/tool.h"
 #include "worker/worker.h"
@@ -35,7 +35,7 @@ main(int argc, char **argv)
 	if (action == CONFIG_TOOL)
 		return tool_main(&c, argc - first, argv + first);
 	if (action == CONFIG_CHECK)
-		return certificate_main(&c);
+		return check_main(&c);
 	config_free(&c);
 	return puts(say[action]) == EOF;
 }

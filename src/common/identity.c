@@ -63,8 +63,7 @@ identity_find(struct identity *id, const char *name, char *err, size_t errsize)
 	return found != NULL ? 0 : -1;
 }
 
-/* New memory: the directory in which the file is or would be. */
-static char *
+char *
 identity_directory(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -172,8 +171,13 @@ identity_check_files(const struct identity *id, const char *database,
 	char *dir = identity_directory(base);
 	int rc;
 
-	rc = identity_check(id, dir, W_OK | X_OK, "make files in directory",
-	    err, errsize);
+	rc = access(dir, F_OK);
+	if (rc == -1 && errno == ENOENT)
+		(void)snprintf(err, errsize,
+		    "there is no directory %s for the database %s", dir, base);
+	else
+		rc = identity_check(id, dir, W_OK | X_OK,
+		    "make files in directory", err, errsize);
 	for (size_t i = 0; rc == 0 && i < sizeof(written) / sizeof(written[0]);
 	     i++)
 		rc = identity_check_beside(id, base, written[i], R_OK | W_OK,

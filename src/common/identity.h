@@ -37,6 +37,8 @@ void identity_back(void);
 int identity_drop(const struct identity *id)
     __attribute__((warn_unused_result));
 
+/* New memory: the directory in which the file is or would be. */
+char *identity_directory(const char *path);
 /*
  * Whether the files of a server can be reached by the effective user: the
  * database and what is beside it, their directory, a key file (NULL = beside

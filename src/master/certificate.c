@@ -123,18 +123,6 @@ certificate_check(const struct config *c, char *err, size_t errsize)
 }
 
 int
-certificate_main(struct config *c)
-{
-	char err[512];
-	int rc = certificate_check(c, err, sizeof(err));
-
-	config_free(c);
-	if (rc == -1)
-		return fprintf(stderr, "chatapi: %s\n", err), 2;
-	return puts("the configuration is sound") == EOF;
-}
-
-int
 certificate_load(struct master *m, char *err, size_t errsize)
 {
 	struct tls_pair p;

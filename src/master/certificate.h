@@ -16,9 +16,6 @@ struct master;
  * that names the file. */
 int certificate_check(const struct config *c, char *err, size_t errsize)
     __attribute__((warn_unused_result));
-/* chatapi -t, when all else is good: says so, takes what c holds.  The result
- * is the exit status. */
-int certificate_main(struct config *c);
 /* As certificate_check(), and keeps it for the workers. */
 int certificate_load(struct master *m, char *err, size_t errsize)
     __attribute__((warn_unused_result));

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 master_sources = \
 	src/master/certificate.c src/master/certificate.h \
+	src/master/check.c src/master/check.h \
 	src/master/child.c src/master/child.h \
 	src/master/control.c src/master/control.h \
 	src/master/drain.c src/master/drain.h \

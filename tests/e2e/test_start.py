@@ -72,6 +72,37 @@ def test_check_config(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("conf, word", [
+    ("user = nemo\n", "no user nemo"),
+    ("database_dsn = file:{tmp}/none/chatapi.db\n", "no directory"),
+    ("database_dsn = file:{tmp}\n", "is no file"),
+    ("tls_cert = {tmp}/c.pem\ntls_key = {tmp}/c.key\n", "c.pem"),
+], ids=["user", "directory", "database", "certificate"])
+def test_check_finds_what_a_start_would_refuse(tmp_path, conf, word):
+    (tmp_path / "conf").write_text(conf.format(tmp=tmp_path))
+    done = run("-t", "-c", "conf", cwd=tmp_path)
+    assert done.returncode == 2 and word in done.stderr
+    assert "sound" not in done.stdout
+    done = run(*AS_ROOT if "user" not in conf else (), "-c", "conf", "-l",
+               f"127.0.0.1:{free_port()}", cwd=tmp_path)
+    assert done.returncode != 0 and "cannot start" in done.stderr
+
+
+@pytest.mark.parametrize("conf, word", [
+    ("key_file = {tmp}/none/key\n", "none for the key file"),
+    ("key_file = {tmp}/conf\n", "key file {tmp}/conf"),
+    ("listen_addr = unix:{tmp}/none/http\n", "none for the socket"),
+], ids=["directory", "key", "socket"])
+def test_check_warns_of_what_may_come_to_be(tmp_path, conf, word):
+    (tmp_path / "conf").write_text(conf.format(tmp=tmp_path))
+    done = run("-t", *AS_ROOT, "-c", "conf", cwd=tmp_path)
+    assert done.returncode == 0 and "sound" in done.stdout
+    warnings = re.findall("warning: (.*)", done.stderr)
+    assert len(warnings) == 1 and word.format(tmp=tmp_path) in warnings[0]
+    done = run("-t", *AS_ROOT, cwd=tmp_path)
+    assert done.returncode == 0 and "warning: " not in done.stderr
+
+
 # ---- bad values ----
 
 @pytest.mark.parametrize("args, words", [

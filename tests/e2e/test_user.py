@@ -174,10 +174,46 @@ def test_key_file_of_another(place):
     assert path in log and "user nobody" in log, log
 
 
+def check(place, *args, **kwargs):
+    return command(place, "-t", *args, **kwargs)
+
+
+def test_check_says_what_that_user_cannot_reach(place):
+    """As the start does, with nothing made."""
+    done = check(place, "--user", "nobody")
+    assert done.returncode == 0 and "warning" not in done.stderr, done
+    done = check(place)
+    assert done.returncode == 0 and "root must name" in done.stderr
+    done = check(place, "--user", "root", user=NOBODY.pw_uid)
+    assert done.returncode == 0 and "only root" in done.stderr
+    for name in ("chatapi.db-lock", "chatapi.db"):
+        path = os.path.join(place, name)
+        with open(path, "wb"):
+            pass
+        os.chmod(path, 0o600)
+        done = check(place, "--user", "nobody")
+        assert done.returncode == 2 and path in done.stderr
+        os.unlink(path)
+    keys = os.path.join(os.path.dirname(place), "keys")
+    os.mkdir(keys, 0o755)
+    with open(os.path.join(place, "conf"), "w", encoding="ascii") as f:
+        f.write(f"key_file = {keys}/key\nuser = nobody\n")
+    done = check(place, "-c", "conf")
+    assert done.returncode == 0
+    assert f"user nobody cannot make the key file in {keys}" in done.stderr
+    os.chmod(place, 0o755)
+    os.chown(place, 0, 0)
+    done = check(place, "--user", "nobody")
+    assert done.returncode == 2 and f"directory {place}:" in done.stderr
+    assert os.listdir(place) == ["conf"]
+
+
 def test_program_of_another(place):
     os.chmod(harness.BIN, 0o700)
     log = refused(place, "--user", "nobody")
     assert f"execute {harness.BIN}" in log and "user nobody" in log, log
+    done = check(place, "--user", "nobody")
+    assert done.returncode == 2 and f"execute {harness.BIN}" in done.stderr
 
 
 def test_commands_of_root(server, place):
