@@ -219,7 +219,9 @@ bus_record(struct link *l, const struct wire_record *rec, void *arg)
 	case REC_LOST:
 		if (rec_empty_get(rec) == -1)
 			return -1;
-		log_warn("events lost, reading the log", NULL);
+		/* Who dropped some has warned; a new writer only means that
+		 * the one before may have left some untold. */
+		log_info("events may be missing, reading the log", NULL);
 		auth_forget(w->auth, 0);
 		ws_list_lost(w->ws);
 		ws_presence_lost(w->presence);

@@ -124,7 +124,7 @@ async def test_worker_that_stood_still(start_server):
     await bob.until(lambda: len(got(bob)) >= len(ids))
     await bob.barrier()
     assert got(bob) == ids
-    assert "events lost" in server.log()
+    assert "events dropped" in server.log()
     await bob.close()
 
 

@@ -115,6 +115,17 @@ def test_twenty_reloads_with_two_thousand(start_conf):
     under_load(start_conf, 20, 2000, 40, workers=3, pause=1)
 
 
+def test_no_warning_of_a_reload(start_conf):
+    """A new writer has everybody read the log, which is no loss."""
+    server = start_conf(2, settings={"console": "no"})
+    for _ in range(2):
+        end, said = server.reload()
+        assert end == "idle"
+        until(server.whole, "all had their names")
+        assert "reading the log" in said
+        assert not re.findall("level=(?:warn|error).*", said)
+
+
 def test_workers_up_and_down(start_conf):
     server = start_conf(2)
     tenant = Tenant(server)
