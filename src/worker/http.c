@@ -182,8 +182,6 @@ http_origin_allowed(const struct http_request *q)
 static bool
 request_route(struct http_request *q)
 {
-	char allow[ROUTE_ALLOW_SIZE];
-
 	route_match(&q->match, &q->target, q->method);
 	q->route = q->match.route;
 	if (q->route != NULL)
@@ -197,13 +195,7 @@ request_route(struct http_request *q)
 			    "This Origin is not in ALLOWED_ORIGINS.");
 		return false;
 	}
-	if (q->match.allowed == 0) {
-		http_error(q, OUTCOME_NOT_FOUND, NULL, NULL);
-		return false;
-	}
-	route_allow(allow, q->match.allowed);
-	http_add_header(q, "Allow", allow);
-	http_error(q, OUTCOME_METHOD_NOT_ALLOWED, NULL, NULL);
+	http_no_route(q);
 	return false;
 }
 

@@ -195,6 +195,8 @@ void http_tls_bury(struct http *h, struct ssl_st *ssl);
 /* The answer to a request that evhttp refused, as bytes in h->head; origin
  * as it was sent, "" = none. */
 void http_reply_failed(struct http *h, bool too_long, const char *origin);
+/* 404 or 405 for a request that no route takes. */
+void http_no_route(struct http_request *q);
 /* An id for a request that came without a sane one. */
 void http_request_id_new(struct http *h, char out[HTTP_REQUEST_ID_MAX + 1]);
 

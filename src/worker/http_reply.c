@@ -382,6 +382,34 @@ http_error(struct http_request *q, enum outcome o, const char *field,
 	    message != NULL ? message : i->message);
 }
 
+/* For who looks at the server's root to see what it is. */
+static const char *
+nothing_at_root(const struct http_request *q)
+{
+	if (q->h->w->console != NULL)
+		return "There is nothing at this path; the web console is at "
+		       "/console/, the API's description at /openapi.json.";
+	return "There is nothing at this path; the API's description is at "
+	       "/openapi.json.";
+}
+
+void
+http_no_route(struct http_request *q)
+{
+	char allow[ROUTE_ALLOW_SIZE], text[ROUTE_ALLOW_SIZE + 64];
+
+	if (q->match.allowed == 0) {
+		http_error(q, OUTCOME_NOT_FOUND, NULL,
+		    q->target.nsegments == 0 ? nothing_at_root(q) : NULL);
+		return;
+	}
+	route_allow(allow, q->match.allowed);
+	http_add_header(q, "Allow", allow);
+	(void)snprintf(text, sizeof(text),
+	    "This path does not take this method; it takes %s.", allow);
+	http_error(q, OUTCOME_METHOD_NOT_ALLOWED, NULL, text);
+}
+
 void
 http_abandon(struct http_request *q)
 {

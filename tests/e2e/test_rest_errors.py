@@ -113,6 +113,17 @@ def test_unknown_path_before_identity(server):
         Rest(server).get(path).error(404, "not_found")
 
 
+def test_root_says_where_to_go(server, start_server):
+    error = Rest(server).get("/").error(404, "not_found")
+    said = error["message"]
+    for path in ("/console/", "/openapi.json"):
+        assert path in said
+        assert Rest(server).get(path).status == 200
+    without = start_server(workers=1, env={"CONSOLE": "no"})
+    said = Rest(without).get("/").error(404, "not_found")["message"]
+    assert "/openapi.json" in said and "console" not in said
+
+
 @pytest.mark.parametrize("method, path, allowed", [
     ("DELETE", "/rooms", {"GET", "POST"}),
     ("PUT", "/rooms", {"GET", "POST"}),
@@ -126,7 +137,8 @@ def test_unknown_path_before_identity(server):
 ])
 def test_method_before_identity(server, method, path, allowed):
     reply = Rest(server).call(method, path)
-    reply.error(405, "method_not_allowed")
+    error = reply.error(405, "method_not_allowed")
+    assert f"it takes {reply.headers['allow']}." in error["message"]
     allow = {m.strip() for m in reply.headers["allow"].split(",")}
     assert allowed <= allow and method not in allow
     assert allow <= allowed | {"HEAD", "OPTIONS"}
