@@ -46,7 +46,16 @@ const char config_usage[] =
     "  tenant update TENANT FIELD=VALUE... | tenant disable TENANT\n"
     "  tenant enable TENANT | tenant delete TENANT\n"
     "  key add TENANT | key revoke TENANT KEY | key list TENANT\n"
+    "  user erase --tenant TENANT [--quiet] USER\n"
     "  status\n"
+    "  backup [--force] [--quiet] FILE\n"
+    "  check [--full] [--quiet] [FILE]\n"
+    "  export --tenant TENANT [--passphrase-file FILE | --no-secrets]\n"
+    "         [--force] [--quiet] FILE\n"
+    "  import [--passphrase-file FILE | --no-secrets] [--create] [--quiet]"
+    " FILE\n"
+    "  restore [--discard] [--quiet] FILE\n"
+    "each also takes --json, and --help\n"
     "\n"
     "environment, and keys of FILE in lower case:\n"
     "  LISTEN_ADDR DATABASE_DSN LOG_LEVEL WORKERS DEFAULT_RATE_LIMIT\n"
@@ -268,6 +277,18 @@ apply_settings(struct config *c,
 	return 0;
 }
 
+/* An operator's command needs of the file no more than the database. */
+static void
+advise_tool(const char *file, char *err, size_t errsize)
+{
+	size_t len = strlen(err);
+
+	(void)snprintf(err + len, errsize - len,
+	    "; a command that shall not wait for a sound %.100s takes -d DSN "
+	    "without -c",
+	    file);
+}
+
 int
 config_load(struct config *c, int argc, char **argv, enum config_action *action,
     int *first_arg, char *err, size_t errsize)
@@ -314,6 +335,8 @@ config_load(struct config *c, int argc, char **argv, enum config_action *action,
 		    NULL);
 	res = 0;
 out:
+	if (res == -1 && flags.action == CONFIG_TOOL && flags.file != NULL)
+		advise_tool(flags.file, err, errsize);
 	config_origins_free(origins);
 	config_origins_free(flags.origins);
 	return res;

@@ -55,9 +55,9 @@ static const struct command {
 	    TOOL_TENANT | TOOL_PASSPHRASE_FILE | TOOL_NO_SECRETS | TOOL_FORCE |
 		TOOL_QUIET,
 	    tool_export, "copy a tenant to a file, for another server" },
-	{ "import", NULL, "FILE", 1, false, true,
-	    TOOL_PASSPHRASE_FILE | TOOL_NO_SECRETS | TOOL_QUIET, tool_import,
-	    "bring an exported tenant into the database" },
+	{ "import", NULL, "FILE", 1, false, false,
+	    TOOL_PASSPHRASE_FILE | TOOL_NO_SECRETS | TOOL_CREATE | TOOL_QUIET,
+	    tool_import, "bring an exported tenant into the database" },
 	{ "restore", NULL, "FILE", 1, false, true, TOOL_DISCARD | TOOL_QUIET,
 	    tool_restore, "put a backup in the database's place" },
 	{ "status", NULL, "", 0, false, false, 0, tool_status,
@@ -70,41 +70,91 @@ static const struct option {
 	const char *name;
 	enum tool_opt bit;
 	const char *value; /* what it takes; NULL: nothing */
+	bool needed;       /* wherever it is taken */
 } options[] = {
-	{ "--force", TOOL_FORCE, NULL },
-	{ "--quiet", TOOL_QUIET, NULL },
-	{ "--discard", TOOL_DISCARD, NULL },
-	{ "--full", TOOL_FULL, NULL },
-	{ "--tenant", TOOL_TENANT, "TENANT" },
-	{ "--passphrase-file", TOOL_PASSPHRASE_FILE, "FILE" },
-	{ "--no-secrets", TOOL_NO_SECRETS, NULL },
+	{ "--force", TOOL_FORCE, NULL, false },
+	{ "--quiet", TOOL_QUIET, NULL, false },
+	{ "--discard", TOOL_DISCARD, NULL, false },
+	{ "--full", TOOL_FULL, NULL, false },
+	{ "--tenant", TOOL_TENANT, "TENANT", true },
+	{ "--passphrase-file", TOOL_PASSPHRASE_FILE, "FILE", false },
+	{ "--no-secrets", TOOL_NO_SECRETS, NULL, false },
+	{ "--create", TOOL_CREATE, NULL, false },
 };
 #define NOPTIONS (sizeof(options) / sizeof(options[0]))
 
 static void
 usage_options(FILE *to, unsigned opts)
 {
-	for (size_t i = 0; i < NOPTIONS; i++)
-		if ((opts & options[i].bit) != 0)
-			(void)fprintf(to, " [%s%s%s]", options[i].name,
-			    options[i].value != NULL ? " " : "",
-			    options[i].value != NULL ? options[i].value : "");
+	for (size_t i = 0; i < NOPTIONS; i++) {
+		const struct option *o = &options[i];
+
+		if ((opts & o->bit) != 0)
+			(void)fprintf(to, " %s%s%s%s%s", o->needed ? "" : "[",
+			    o->name, o->value != NULL ? " " : "",
+			    o->value != NULL ? o->value : "",
+			    o->needed ? "" : "]");
+	}
 }
 
-static void
-usage(FILE *to)
+/* How many commands begin with that word; NULL: with any. */
+static size_t
+count_noun(const char *noun)
 {
-	(void)fprintf(to, "usage:\n");
+	size_t n = 0;
+
+	for (size_t i = 0; i < NCOMMANDS; i++)
+		n += noun == NULL || strcmp(commands[i].noun, noun) == 0;
+	return n;
+}
+
+/* Of the commands that begin with that word, or when none does of all. */
+static void
+usage(const char *noun)
+{
+	if (noun != NULL && count_noun(noun) == 0)
+		noun = NULL;
+	(void)printf("usage:\n");
 	for (size_t i = 0; i < NCOMMANDS; i++) {
 		const struct command *c = &commands[i];
 
-		(void)fprintf(to,
-		    "  chatapi [-c FILE] [-d DSN] %s%s%s [--json]", c->noun,
-		    c->verb != NULL ? " " : "", c->verb != NULL ? c->verb : "");
-		usage_options(to, c->opts);
-		(void)fprintf(to, "%s%s\n        %s\n", c->nargs > 0 ? " " : "",
-		    c->args, c->what);
+		if (noun != NULL && strcmp(c->noun, noun) != 0)
+			continue;
+		(void)printf("  chatapi [-c FILE] [-d DSN] %s%s%s [--json]",
+		    c->noun, c->verb != NULL ? " " : "",
+		    c->verb != NULL ? c->verb : "");
+		usage_options(stdout, c->opts);
+		(void)printf("%s%s\n        %s\n",
+		    c->args[0] != '\0' ? " " : "", c->args, c->what);
 	}
+}
+
+/* On stderr: what could stand where these words do. */
+static void
+unknown(char **w, int n)
+{
+	bool noun = n > 0 && count_noun(w[0]) > 0;
+	const char *gap = " ", *last = "";
+
+	if (noun && n == 1)
+		(void)fprintf(stderr, "chatapi: %s needs one of", w[0]);
+	else
+		(void)fprintf(stderr,
+		    "chatapi: unknown command \"%s%s%s\"; there is%s%s",
+		    n > 0 ? w[0] : "", noun ? " " : "", noun ? w[1] : "",
+		    noun ? " " : "", noun ? w[0] : "");
+	for (size_t i = 0; i < NCOMMANDS; i++) {
+		const struct command *c = &commands[i];
+
+		if (noun ? strcmp(c->noun, w[0]) != 0 :
+			   strcmp(c->noun, last) == 0)
+			continue;
+		last = c->noun;
+		(void)fprintf(stderr, "%s%s", gap, noun ? c->verb : c->noun);
+		gap = ", ";
+	}
+	(void)fprintf(stderr, "; see chatapi %s%s--help\n", noun ? w[0] : "",
+	    noun ? " " : "");
 }
 
 /* Takes an option that is not --json or --help: how many words, 0 none. */
@@ -145,7 +195,9 @@ words(struct tool *t, int argc, char **argv, char **out, bool *help)
 			i += took - 1;
 		else if ((on && argv[i][0] == '-') || n == ARGS_MAX) {
 			(void)fprintf(stderr,
-			    "chatapi: unexpected argument \"%s\"\n", argv[i]);
+			    "chatapi: unexpected argument \"%s\"; see chatapi "
+			    "%s%s--help\n",
+			    argv[i], n > 0 ? out[0] : "", n > 0 ? " " : "");
 			return -1;
 		} else
 			out[n++] = argv[i];
@@ -207,23 +259,20 @@ run(struct tool *t, int argc, char **argv)
 	bool help = false;
 	int n, named = 0;
 
-	if ((n = words(t, argc, argv, w, &help)) == -1) {
-		usage(stderr);
+	if ((n = words(t, argc, argv, w, &help)) == -1)
 		return 2;
-	}
 	if (help) {
-		usage(stdout);
+		usage(n > 0 ? w[0] : NULL);
 		return 0;
 	}
 	if ((c = find(w, n, &named)) == NULL) {
-		(void)fprintf(stderr, "chatapi: unknown command \"%s%s%s\"\n",
-		    n > 0 ? w[0] : "", n > 1 ? " " : "", n > 1 ? w[1] : "");
-		usage(stderr);
+		unknown(w, n);
 		return 2;
 	}
 	if (!fits(t, c, n - named))
 		return 2;
-	t->may_create = c->creates;
+	t->create_option = (c->opts & TOOL_CREATE) != 0;
+	t->may_create = c->creates || (t->opts & TOOL_CREATE) != 0;
 	w[n] = NULL;
 	return c->fn(t, w + named);
 }

@@ -26,7 +26,8 @@ enum tool_opt {
 	TOOL_FULL = 8,
 	TOOL_TENANT = 16,
 	TOOL_PASSPHRASE_FILE = 32,
-	TOOL_NO_SECRETS = 64
+	TOOL_NO_SECRETS = 64,
+	TOOL_CREATE = 128
 };
 #define TOOL_OPTS 8
 
@@ -35,8 +36,9 @@ struct tool {
 	bool json;                    /* --json */
 	unsigned opts;                /* enum tool_opt, or-ed: those given */
 	const char *value[TOOL_OPTS]; /* of those that have one; else NULL */
-	bool may_create;   /* the command makes the database if need be */
-	struct link *link; /* to the running server, or … */
+	bool may_create;    /* the command makes the database if need be */
+	bool create_option; /* it does with --create */
+	struct link *link;  /* to the running server, or … */
 	int lock_fd;
 	bool became;         /* by root: acts as the database's owner */
 	struct store *store; /* … we are the writer under the lock */

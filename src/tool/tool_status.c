@@ -3,7 +3,6 @@
  * chatapi status: asks the master of the running server.  Never touches the
  * database; exits with 1 when nobody serves.
  */
-#include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,13 +26,21 @@ print_count(struct json_object *o, const char *name, const char *title)
 	tool_print(title, tool_member(o, name));
 }
 
+/* In whole seconds. */
+static void
+format_age(char *out, size_t size, struct json_object *o, const char *name)
+{
+	int64_t ms = json_object_get_int64(member(o, name));
+
+	duration_format(out, size, (uint64_t)(ms / 1000 * 1000));
+}
+
 static void
 print_age(struct json_object *o, const char *name, const char *title)
 {
-	int64_t ms = json_object_get_int64(member(o, name));
 	char text[64];
 
-	duration_format(text, sizeof(text), (uint64_t)(ms / 1000 * 1000));
+	format_age(text, sizeof(text), o, name);
 	tool_print(title, text);
 }
 
@@ -53,19 +60,18 @@ static void
 print_database(struct json_object *o)
 {
 	struct json_object *us = member(o, "last_commit_us");
-	char text[96];
+	char age[64], text[96];
 
 	tool_print("database", tool_member(o, "path"));
 	print_count(o, "bytes", "database_bytes");
 	print_count(o, "wal_bytes", "wal_bytes");
 	print_count(o, "writable", "writable");
 	print_count(o, "batch", "batch");
+	format_age(age, sizeof(age), o, "last_commit_ms_ago");
 	if (us == NULL)
 		(void)snprintf(text, sizeof(text), "-");
 	else
-		(void)snprintf(text, sizeof(text),
-		    "%" PRId64 " ms ago, took %.1f ms",
-		    json_object_get_int64(member(o, "last_commit_ms_ago")),
+		(void)snprintf(text, sizeof(text), "%s ago, took %.1f ms", age,
 		    (double)json_object_get_int64(us) / 1000);
 	tool_print("last_commit", text);
 }
@@ -100,14 +106,12 @@ print_processes(struct json_object *list)
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		struct json_object *p = json_object_array_get_idx(list, i);
 		struct json_object *slot = member(p, "slot");
-		int64_t ms = json_object_get_int64(member(p, "uptime_ms"));
 		char name[64], uptime[64];
 
 		(void)snprintf(name, sizeof(name), "%s%s%s",
 		    tool_member(p, "role"), slot != NULL ? " " : "",
 		    slot != NULL ? json_object_get_string(slot) : "");
-		duration_format(uptime, sizeof(uptime),
-		    (uint64_t)(ms / 1000 * 1000));
+		format_age(uptime, sizeof(uptime), p, "uptime_ms");
 		tool_print_row((const char *[]){ name, tool_member(p, "pid"),
 				   tool_member(p, "state"),
 				   tool_member(p, "version"), uptime,

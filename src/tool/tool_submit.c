@@ -154,7 +154,8 @@ tool_connect(struct tool *t)
 	if (t->link != NULL || t->store != NULL)
 		return 0;
 	if (!t->may_create && access(db, F_OK) == -1 && errno == ENOENT) {
-		(void)tool_error("there is no database %s", db);
+		(void)tool_error("there is no database %s%s", db,
+		    t->create_option ? "; --create makes it" : "");
 		return -1;
 	}
 	do {

@@ -149,8 +149,11 @@ def test_without_secrets(start_server, tmp_path):
     # Without a server, too.
     tool(a, "export", "--tenant", tenant.id, "--no-secrets", tmp_path / "t")
     b = start_server(workers=1, launch=False)
-    tool(b, "tenant", "create", "first")
-    tool(b, "import", tmp_path / "t")
+    done = tool(b, "import", tmp_path / "t", ok=False)
+    assert done.returncode == 1
+    assert "no database" in done.stderr and "--create" in done.stderr
+    assert not [n for n in os.listdir(b.dir) if n.startswith("chatapi.db")]
+    tool(b, "import", "--create", tmp_path / "t")
     assert not os.path.exists(os.path.join(b.dir, "chatapi.db-secrets"))
     b.start()
     shown = operator(b).get(f"/admin/tenants/{tenant.id}").expect(200)

@@ -238,11 +238,27 @@ async def test_status(conf):
 
 
 def test_status_for_people(conf):
+    Tenant(conf)
     done = run("-d", "file:chatapi.db", "status", cwd=conf.dir)
     assert done.returncode == 0
     for word in ("serving", f"127.0.0.1:{conf.port}", "worker 1",
                  str(conf.pid)):
         assert word in done.stdout
+    # As people say it; --json has the milliseconds.
+    assert re.search(r"^last_commit +([0-9]+m)?[0-9]+s ago, took [0-9.]+ ms$",
+                     done.stdout, re.M), done.stdout
+
+
+def test_command_beside_a_refused_file(conf):
+    """It says how to do without the file."""
+    conf.write("log_level = loud\n")
+    done = run("-c", "chatapi.conf", "status", cwd=conf.dir)
+    assert done.returncode == 2 and "loud" in done.stderr
+    assert "-d DSN" in done.stderr and "chatapi.conf" in done.stderr
+    done = run("-t", "-c", "chatapi.conf", cwd=conf.dir)
+    assert done.returncode == 2 and "-d DSN" not in done.stderr
+    assert run("-d", "file:chatapi.db", "status",
+               cwd=conf.dir).returncode == 0
 
 
 def test_status_without_a_server(conf, tmp_path):

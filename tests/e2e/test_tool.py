@@ -111,6 +111,19 @@ def test_refused(place, args):
     assert len(as_json(place.dir, "tenant", "list")["tenants"]) == 1
 
 
+def test_refusal_says_what_there_is(tmp_path):
+    for args, words in [
+            (("tenant",), ["create", "list", "update", "delete"]),
+            (("key", "destroy"), ['"key destroy"', "add", "list", "revoke"]),
+            (("nonsense",), ['"nonsense"', "tenant", "backup", "status"]),
+            (("tenant", "list", "--nope"), ['"--nope"', "tenant --help"])]:
+        done = tool(tmp_path, *args, ok=False)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1
+        for word in words + ["--help"]:
+            assert word in done.stderr, done.stderr
+    assert "erase" not in tool(tmp_path, "tenant", "--help").stdout
+
+
 def test_other_tenants_key_is_not_revoked(place):
     a, b = (as_json(place.dir, "tenant", "create", n) for n in "ab")
     key_id = as_json(place.dir, "key", "list",
