@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-dist_man_MANS = man/chatapi.8 man/chatapi.conf.5
+dist_man_MANS = man/chatapi.8 man/chatapi.conf.5 man/chatapi-protocol.7

@@ -72,14 +72,14 @@ static const struct option {
 	const char *value; /* what it takes; NULL: nothing */
 	bool needed;       /* wherever it is taken */
 } options[] = {
-	{ "--force", TOOL_FORCE, NULL, false },
-	{ "--quiet", TOOL_QUIET, NULL, false },
-	{ "--discard", TOOL_DISCARD, NULL, false },
-	{ "--full", TOOL_FULL, NULL, false },
 	{ "--tenant", TOOL_TENANT, "TENANT", true },
 	{ "--passphrase-file", TOOL_PASSPHRASE_FILE, "FILE", false },
 	{ "--no-secrets", TOOL_NO_SECRETS, NULL, false },
 	{ "--create", TOOL_CREATE, NULL, false },
+	{ "--discard", TOOL_DISCARD, NULL, false },
+	{ "--full", TOOL_FULL, NULL, false },
+	{ "--force", TOOL_FORCE, NULL, false },
+	{ "--quiet", TOOL_QUIET, NULL, false },
 };
 #define NOPTIONS (sizeof(options) / sizeof(options[0]))
 

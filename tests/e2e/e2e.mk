@@ -80,6 +80,7 @@ EXTRA_DIST += \
 	tests/e2e/test_listen_unix.py \
 	tests/e2e/test_long.py \
 	tests/e2e/test_lost.py \
+	tests/e2e/test_manual.py \
 	tests/e2e/test_metrics.py \
 	tests/e2e/test_move.py \
 	tests/e2e/notices.py \

@@ -23,7 +23,8 @@ run()
 run install
 failed=
 for f in bin/chatapi libexec/chatapi/chatapi-courier \
-    share/man/man8/chatapi.8 share/doc/chatapi/README \
+    share/man/man8/chatapi.8 share/man/man5/chatapi.conf.5 \
+    share/man/man7/chatapi-protocol.7 share/doc/chatapi/README \
     share/doc/chatapi/operations.md share/doc/chatapi/openapi.json \
     share/doc/chatapi/examples/demo \
     share/doc/chatapi/examples/alerts.yml \

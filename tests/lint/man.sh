@@ -8,7 +8,7 @@ command -v "$MANDOC" >/dev/null 2>&1 || {
 	exit 77
 }
 # Whether the pages referred to are installed says nothing about ours.
-said=$("$MANDOC" -Tlint -Wstyle "$top_srcdir"/man/*.[58] 2>&1 |
+said=$("$MANDOC" -Tlint -Wstyle "$top_srcdir"/man/*.[578] 2>&1 |
     grep -v -e 'referenced manual not found' -e 'outdated mandoc.db')
 [ -z "$said" ] || {
 	printf '%s\n' "$said"
