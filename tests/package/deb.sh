@@ -109,6 +109,10 @@ inside dpkg-query -W -f '${Conffiles}' chatapi | grep -q " $conf " ||
 [ ! -e "$root/etc/systemd/system/sockets.target.wants/chatapi.socket" ] ||
     die "the socket is enabled"
 
+# It is loaded, not linked, so that only a try shows whether it has come along.
+inside /usr/libexec/chatapi/chatapi-courier --version | grep -q libcurl ||
+    die "the courier has no libcurl"
+
 key=$(inside chatapi -c $conf tenant create acme | grep -o 'sk_[A-Za-z0-9_-]*')
 [ -n "$key" ] || die "no tenant was made"
 chroot "$root" /usr/bin/chatapi -c $conf -l 127.0.0.1:$port \
