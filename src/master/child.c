@@ -139,6 +139,7 @@ child_hello(struct child *c, const struct wire_record *rec)
 		return -1;
 	(void)snprintf(c->build, sizeof(c->build), "%.*s", (int)h.build.len,
 	    h.build.p);
+	c->schema = h.schema;
 	if (h.page_layout != PAGE_LAYOUT ||
 	    h.schema != store_schema_version() ||
 	    h.build.len != strlen(PACKAGE_VERSION) ||

@@ -38,6 +38,7 @@ struct child {
 	pid_t pid;                   /* 0 = no process */
 	uint64_t incarnation;        /* never 0, another in each life */
 	char build[CHILD_BUILD_MAX]; /* version it said it is; "" = nothing */
+	uint32_t schema;             /* and the database's that it knows */
 	struct link *link;           /* NULL once the bus has closed */
 	uint64_t started_ms;
 	uint64_t ready_ms; /* 0 = not in this life */

@@ -16,6 +16,7 @@
 #include "../common/log.h"
 #include "../common/mem.h"
 #include "../common/page.h"
+#include "../writer/store.h"
 #include "child.h"
 #include "hub.h"
 #include "master.h"
@@ -290,9 +291,9 @@ replace_failed(struct replace *r, struct child *c, int wait_status)
 
 	if (c->other)
 		(void)snprintf(why, sizeof(why),
-		    "the program on disk is version %.40s, not " PACKAGE_VERSION
-		    ": restart needed",
-		    c->build);
+		    "the program on disk is version %.40s (schema %u), "
+		    "not " PACKAGE_VERSION " (schema %u): restart needed",
+		    c->build, (unsigned)c->schema, store_schema_version());
 	else if (c->killed)
 		(void)snprintf(why, sizeof(why),
 		    "a new worker did not become ready: see the log");

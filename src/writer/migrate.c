@@ -63,7 +63,7 @@ migrate_epoch(struct store *s)
 }
 
 int
-store_migrate(struct store *s, char *err, size_t errsize)
+store_migrate_look(struct store *s, char *err, size_t errsize)
 {
 	int64_t version, tables;
 
@@ -73,23 +73,32 @@ store_migrate(struct store *s, char *err, size_t errsize)
 		    s->path, sqlite3_errstr(s->err));
 		return -1;
 	}
-	if (version < 0 || version > (int64_t)store_schema_version()) {
+	if (version < 0 || version > (int64_t)store_schema_version())
 		(void)snprintf(err, errsize,
 		    "database %s has schema version "
 		    "%lld, this program knows only up to %u: use a newer "
 		    "chatapi",
 		    s->path, (long long)version, store_schema_version());
-		return -1;
-	}
-	if (version == 0 && tables > 0) {
+	else if (version == 0 && tables > 0)
 		(void)snprintf(err, errsize,
 		    "%s is a database of another "
 		    "program",
 		    s->path);
-		return -1;
+	else {
+		s->schema = (unsigned)version;
+		return 0;
 	}
+	/* Not even its log is brought into it. */
+	(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+	    NULL);
+	return -1;
+}
+
+int
+store_migrate(struct store *s, char *err, size_t errsize)
+{
 	for (unsigned i = 0; i < migrations_count; i++) {
-		if ((int64_t)migrations[i].version <= version)
+		if (migrations[i].version <= s->schema)
 			continue;
 		if (migrate_step(s, &migrations[i]) == -1) {
 			(void)snprintf(err, errsize,

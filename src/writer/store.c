@@ -162,7 +162,8 @@ store_open(const struct dsn *dsn, char *err, size_t errsize)
 	}
 	(void)sqlite3_extended_result_codes(s->db, 1);
 	(void)sqlite3_busy_timeout(s->db, (int)dsn->busy_timeout_ms);
-	if (store_pragmas(s, err, errsize) == -1 ||
+	if (store_migrate_look(s, err, errsize) == -1 ||
+	    store_pragmas(s, err, errsize) == -1 ||
 	    store_migrate(s, err, errsize) == -1 || store_load(s) == -1 ||
 	    store_sweep_start(s) == -1 || store_erase_start(s) == -1 ||
 	    store_fanout_start(s) == -1 ||

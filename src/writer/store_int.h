@@ -189,6 +189,7 @@ struct store {
 	sqlite3 *db;
 	sqlite3_stmt *stmt[SQL_COUNT];
 	char *path;
+	unsigned schema;    /* that it was opened with */
 	uint64_t logged_ms; /* when a failure was last logged */
 	int err;            /* extended code of the last failure */
 	uint64_t n;         /* last committed batch */
@@ -435,7 +436,12 @@ int store_dead_of_message(struct store *s, uint64_t room, uint64_t seq)
 const char *store_vfs(void);
 
 /* ---- migrate.c ---- */
-/* 0, or -1 with a sentence in err. */
+/* Is it a database that this program knows?  0; or -1 with a sentence in err,
+ * and then not a byte of it is changed, also not by closing it.  Before
+ * anything that writes. */
+int store_migrate_look(struct store *s, char *err, size_t errsize);
+/* To the newest schema, a transaction for each step.  0, or -1 with a
+ * sentence in err. */
 int store_migrate(struct store *s, char *err, size_t errsize);
 
 /* ---- checkpoint.c ---- */

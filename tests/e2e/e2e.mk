@@ -33,6 +33,21 @@ EXTRA_DIST += \
 	tests/e2e/contract.py \
 	tests/e2e/contract_cases.py \
 	tests/e2e/crowd.py \
+	tests/e2e/data/make.py \
+	tests/e2e/data/schema-1.json \
+	tests/e2e/data/schema-1.sql \
+	tests/e2e/data/schema-2.json \
+	tests/e2e/data/schema-2.sql \
+	tests/e2e/data/schema-3.json \
+	tests/e2e/data/schema-3.sql \
+	tests/e2e/data/schema-4.json \
+	tests/e2e/data/schema-4.sql \
+	tests/e2e/data/schema-5.json \
+	tests/e2e/data/schema-5.sql \
+	tests/e2e/data/schema-6.json \
+	tests/e2e/data/schema-6.sql \
+	tests/e2e/data/schema-7.json \
+	tests/e2e/data/schema-7.sql \
 	tests/e2e/control.py \
 	tests/e2e/e2e.sh \
 	tests/e2e/faults.py \
@@ -119,6 +134,7 @@ EXTRA_DIST += \
 	tests/e2e/test_tls.py \
 	tests/e2e/test_tool.py \
 	tests/e2e/test_trim.py \
+	tests/e2e/test_upgrade.py \
 	tests/e2e/test_user.py \
 	tests/e2e/test_webhooks.py \
 	tests/e2e/test_webhooks_kill.py \

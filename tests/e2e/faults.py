@@ -15,6 +15,8 @@ DIRECTORY = os.environ.get("CHATAPI_FAULT_DIR") or os.path.join(
     os.path.dirname(os.path.abspath(BIN)), "tests", "fault")
 
 DB, WAL, ROLLBACK, SHM, DIR, OTHER = 1, 2, 4, 8, 16, 32
+# In the place of an errno: the process is killed before the call.
+KILL = 4096
 FILES = DB | WAL | ROLLBACK | SHM | OTHER
 ORDERS = ("write_error", "sync_error", "open_error", "files", "growing",
           "times", "swallow", "after", "hits")

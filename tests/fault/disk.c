@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -172,6 +173,8 @@ ordered(const _Atomic int32_t *error, int kind)
 	    take_one(&orders->after) || !take_one(&orders->times))
 		return 0;
 	atomic_fetch_add(&orders->hits, 1);
+	if (e == DISK_KILL)
+		(void)kill(getpid(), SIGKILL);
 	return e;
 }
 

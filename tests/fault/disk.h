@@ -48,6 +48,9 @@ struct journal_head {
 
 #define JOURNAL_MAGIC 0x316a6443U
 
+/* In the place of an errno: the process is killed before the call. */
+#define DISK_KILL 4096
+
 /* Shared with the test, which changes it while the program runs. */
 struct disk_orders {
 	_Atomic int32_t write_error; /* errno of writes; 0 = as usual */
