@@ -6,6 +6,7 @@ tool_sources = \
 	src/tool/tool_check.c \
 	src/tool/tool_check.h \
 	src/tool/tool_check_rooms.c \
+	src/tool/tool_check_waiting.c \
 	src/tool/tool_erase.c \
 	src/tool/tool_file.c \
 	src/tool/tool_int.h \

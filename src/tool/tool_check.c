@@ -317,6 +317,8 @@ report(struct check *c, const char *name)
 		    json_object_new_int64((int64_t)c->members));
 		(void)json_object_object_add(o, "messages",
 		    json_object_new_int64((int64_t)c->messages));
+		(void)json_object_object_add(o, "waiting",
+		    json_object_new_int64((int64_t)c->waiting));
 		(void)json_object_object_add(o, "longest_read_ms",
 		    json_object_new_int64((int64_t)c->longest_ms));
 		(void)json_object_object_add(o, "faults",
@@ -326,10 +328,11 @@ report(struct check *c, const char *name)
 		tool_print_json(o);
 	} else {
 		(void)snprintf(text, sizeof(text),
-		    "%llu rooms, %llu members, %llu messages",
+		    "%llu rooms, %llu members, %llu messages, %llu waiting",
 		    (unsigned long long)c->rooms,
 		    (unsigned long long)c->members,
-		    (unsigned long long)c->messages);
+		    (unsigned long long)c->messages,
+		    (unsigned long long)c->waiting);
 		tool_print("checked", text);
 		(void)snprintf(text, sizeof(text), "%llu",
 		    (unsigned long long)c->faults);
@@ -354,7 +357,7 @@ check_run(struct check *c, const char *path, const char *name)
 		    "of it is");
 	else if (integrity(c) == -1 && tool_stopped())
 		goto out;
-	rc = check_rooms(c);
+	rc = check_rooms(c) == -1 ? -1 : check_waiting(c);
 	progress_end(&c->progress);
 	if (!tool_stopped())
 		report(c, name);

@@ -22,6 +22,7 @@ struct check {
 	uint64_t rooms;
 	uint64_t messages;
 	uint64_t members;
+	uint64_t waiting; /* rows of what waits for somebody */
 	bool failed; /* something could not be looked at, stderr says what */
 	bool keep;   /* nothing is printed */
 	struct json_object *list;  /* --json or keep: the faults */
@@ -50,5 +51,10 @@ void check_end(struct check *c);
 /* All rooms, their members and messages, and what belongs to no room.  -1
  * failed or interrupted. */
 int check_rooms(struct check *c);
+
+/* ---- tool_check_waiting.c ---- */
+/* Subscriptions, notifications, webhooks, and what is to go.  -1 failed or
+ * interrupted. */
+int check_waiting(struct check *c);
 
 #endif

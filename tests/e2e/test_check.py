@@ -4,10 +4,12 @@ loud about each planted fault."""
 import json
 import os
 import sqlite3
+import threading
 
 import pytest
 
-from client import Tenant
+import hook
+from client import Tenant, operator
 from harness import DEADLINE, run, scaled, until
 from load import Load
 
@@ -46,15 +48,46 @@ def lively(server):
     return tenant, rooms
 
 
+# Deliveries fail and wait for long.
+SLOW_HOOK = {"WEBHOOK_ALLOW_PRIVATE": "1", "RETRY_INTERVAL": "1h",
+             "PRESENCE_GRACE": "0s"}
+
+
+def deliveries(server):
+    path = os.path.join(server.dir, "chatapi.db")
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+        out = db.execute("SELECT count(*), count(last_ms), (SELECT count(*)"
+                         " FROM outbox) + (SELECT count(*) FROM fanout)"
+                         " FROM delivery").fetchone()
+    db.close()
+    return out
+
+
+def waiting(server, tenant, rooms):
+    """Something in each table of what waits."""
+    operator(server).call("PATCH", "/admin/tenants/" + tenant.id, {
+        "webhook_url": "http://127.0.0.1:9/"}).expect(200)
+    ann, backend = tenant.user("ann"), tenant.backend()
+    ann.post("/subscriptions", {"topic": "news"}).expect(201)
+    for targets in ({"user_ids": ["ann", "bob"]}, {"room_id": rooms["dm"]},
+                    {"topic_subscribers": True}):
+        backend.post("/notify", {"topic": "news", "payload": 1,
+                                 "targets": targets}).expect(202)
+    until(lambda: deliveries(server) == (5, 5, 0), "all were tried")
+
+
 def test_sound(start_server, tmp_path):
-    server = start_server(workers=2)
+    server = start_server(workers=2, env=SLOW_HOOK)
     tenant, rooms = lively(server)
+    waiting(server, tenant, rooms)
     for args in ((), ("--full",)):
         status, out = check(server, *args)
         assert (status, out["faults"]) == (0, []), out
         assert out["sound"] and out["rooms"] == 4
         assert out["members"] == 3 + 1 + 2 + 2
         assert out["messages"] == 60
+        # Subscription, notifications, inboxes, deliveries.
+        assert out["waiting"] == 1 + 3 + 5 + 5
         assert bool(out["not_checked"]) == (args == ())
     assert not [n for n in os.listdir(server.dir) if "-backup-" in n]
     run("-d", "file:chatapi.db", "backup", tmp_path / "b.db", cwd=server.dir)
@@ -65,6 +98,7 @@ def test_sound(start_server, tmp_path):
     assert (status, out["faults"], out["not_checked"]) == (0, [], []), out
     text = run("-d", "file:chatapi.db", "check", cwd=server.dir)
     assert text.returncode == 0 and "4 rooms" in text.stdout
+    assert "14 waiting" in text.stdout
 
 
 def test_killed_is_sound(start_server):
@@ -93,6 +127,86 @@ def test_while_written(start_server):
         assert out["longest_read_ms"] < 250
         ann.delete(f"/rooms/{room}").expect(204)
     load.stop()
+
+
+class Bustle(threading.Thread):
+    """Notifications, webhooks, subscriptions, persons and tenants that come
+    and go, until stop()."""
+
+    def __init__(self, server, tenant, room):
+        super().__init__()
+        self.server, self.tenant, self.room = server, tenant, room
+        self.ending = threading.Event()
+        self.rounds = 0
+        self.failed = None
+
+    def run(self):
+        try:
+            while not self.ending.is_set():
+                self.round(self.rounds)
+                self.rounds += 1
+        except Exception as e:                          # noqa: BLE001
+            self.failed = e
+
+    def round(self, n):
+        backend, bob = self.tenant.backend(), self.tenant.user("bob")
+        crowd = [f"u{n}-{i}" for i in range(150)]
+        for targets in ({"user_ids": crowd}, {"topic_subscribers": True},
+                        {"room_id": self.room}, {}):
+            backend.post("/notify", {"topic": f"t{n % 5}", "payload": n,
+                                     "targets": targets}).expect(202)
+        made = bob.post("/subscriptions", {"topic": f"t{n % 7}"}).json["id"]
+        for note in bob.get("/notifications").expect(200)["notifications"]:
+            bob.post("/notifications/" + note["notification_id"] + "/ack")
+        bob.delete("/subscriptions/" + made)
+        short = Tenant(self.server)
+        room = short.user("ann").make_room(["bob"])["room_id"]
+        short.user("ann").say(room, "x")
+        short.backend().post("/notify", {
+            "topic": "t", "payload": 1, "targets": {
+                "user_ids": crowd, "room_id": room}}).expect(202)
+        operator(self.server).delete("/admin/tenants/" + short.id)
+        if n % 3 == 0:
+            done = run("-d", "file:chatapi.db", "user", "erase", "--tenant",
+                       self.tenant.id, crowd[0], cwd=self.server.dir)
+            assert done.returncode == 0, done.stderr
+        for rest in (backend, bob):
+            rest.close()
+
+    def stop(self):
+        self.ending.set()
+        self.join()
+        assert self.failed is None, self.failed
+        assert self.rounds > 1
+
+
+def test_while_everything_moves(start_server):
+    """No false alarm while notifications are brought, webhooks fail, die
+    and arrive, and tenants go."""
+    server = start_server(workers=2, env={
+        **hook.ENV, "RETRY_MAX_ATTEMPTS": "2", "PRESENCE_GRACE": "0s"})
+    tenant, rooms = lively(server)
+    h = hook.Hook(lambda call: 503 if len(h.calls) % 3 else 200)
+    bustle = Bustle(server, tenant, rooms["group"])
+    load = Load(tenant, [rooms["group"], rooms["dm"]])
+    try:
+        h.serve(tenant)
+        bustle.start()
+        for _ in range(scaled(15, 5)):
+            status, out = check(server)
+            assert (status, out["faults"]) == (0, []), out
+            assert out["longest_read_ms"] < 250
+        until(lambda: bustle.rounds > 1 or bustle.failed, "it went round")
+    finally:
+        load.stop()
+        bustle.ending.set()
+        bustle.join()
+        h.close()
+    bustle.stop()
+    # What it was in the middle of is no fault, either.
+    server.destroy()
+    status, out = check(server)
+    assert (status, out["faults"]) == (0, []), out
 
 
 FAULTS = {
@@ -128,6 +242,76 @@ FAULTS = {
                       "members of no room"),
     "orphan key": ("UPDATE api_key SET tenant = 77 WHERE id = 1",
                    "API keys of no tenant"),
+    "orphan subscription": ("UPDATE subscription SET tenant = 77",
+                            "subscription: of no tenant"),
+    "stranger": ("DELETE FROM user WHERE user = 'ann'",
+                 "whom the tenant does not know"),
+    "orphan notification": (
+        "UPDATE notification SET tenant = 77 WHERE id = 1",
+        "notification: of no tenant"),
+    "forgotten notification": ("DELETE FROM inbox WHERE notification = 1",
+                               "for nobody any more"),
+    "orphan inbox": ("UPDATE inbox SET tenant = 77 WHERE id = 1",
+                     "inbox: of no tenant"),
+    "empty inbox": ("DELETE FROM notification WHERE id = 1",
+                    "inbox: of no notification"),
+    "inbox of nobody": ("UPDATE inbox SET user = '' WHERE id = 1",
+                        "inbox: of no user"),
+    "orphan outbox": ("INSERT INTO outbox VALUES (99, 77, 1, 1, 1, '')",
+                      "outbox: of no tenant"),
+    "outbox kind": ("INSERT INTO outbox VALUES (99, 1, 3, 1, 1, '')",
+                    "outbox: of no known kind"),
+    "outbox room": ("INSERT INTO outbox VALUES (99, 1, 1, 999, 1, '')",
+                    "outbox: of a message that there never was"),
+    "outbox seq": ("INSERT INTO outbox VALUES (99, 1, 1, 1, 999, '')",
+                   "outbox: of a message that there never was"),
+    "outbox of another": ("INSERT INTO outbox VALUES (99, 2, 1, 1, 1, '')",
+                          "outbox: of a message that there never was"),
+    "outbox notification": (
+        "INSERT INTO outbox VALUES (99, 1, 2, 999, 9, '8')",
+        "outbox: of a notification that there never was"),
+    "outbox end": ("INSERT INTO outbox VALUES (99, 1, 2, 1, 9, '9')",
+                   "past its end"),
+    "orphan delivery": ("UPDATE delivery SET tenant = 77 WHERE id = 1",
+                        "delivery: of no tenant"),
+    "delivery state": ("UPDATE delivery SET state = 2 WHERE id = 1",
+                       "delivery: of no known kind or state"),
+    "delivery room": (
+        "UPDATE delivery SET kind = 1, room = 999, seq = 1 WHERE id = 1",
+        "delivery: of a message that there never was"),
+    "delivery seq": (
+        "UPDATE delivery SET kind = 1, room = 1, seq = 999 WHERE id = 1",
+        "delivery: of a message that there never was"),
+    "delivery notification": (
+        "UPDATE delivery SET room = 999 WHERE id = 1",
+        "delivery: of a notification that there never was"),
+    "delivery to nobody": ("UPDATE delivery SET recipient = ''"
+                           " WHERE id = 1", "delivery: to no user"),
+    "dead and never tried": (
+        "UPDATE delivery SET state = 1, attempts = 0 WHERE id = 1",
+        "tries that cannot be"),
+    "never due": ("UPDATE delivery SET next_ms = next_ms + 864000000"
+                  " WHERE id = 1", "stuck: not due for days"),
+    "orphan fanout": ("INSERT INTO fanout VALUES (77, 1, 4, NULL, NULL, '')",
+                      "fanout of no notification"),
+    "empty fanout": ("INSERT INTO fanout VALUES (1, 999, 4, NULL, NULL, '')",
+                     "fanout of no notification"),
+    "fanout kind": ("INSERT INTO fanout VALUES (1, 1, 9, NULL, NULL, '')",
+                    "no known kind"),
+    "stuck fanout": (
+        "INSERT INTO fanout VALUES (1, 1, 1, NULL, x'ff000000', '')",
+        "stuck, its list"),
+    "acked for ever": ("INSERT INTO inbox_acked VALUES (1, 'ann')",
+                       "acknowledgements that nobody will forget"),
+    "orphan user": ("INSERT INTO user VALUES (77, 'ann')",
+                    "users of no tenant"),
+    "room to go": ("INSERT INTO sweep VALUES (1, NULL)",
+                   "there and yet to be removed"),
+    "messages to go": ("INSERT INTO sweep VALUES (1, 5)",
+                       "there and yet to be removed"),
+    "orphan erasure": (
+        "INSERT INTO erasure VALUES (9, 77, 'ann', 'erased-0', 0, 0)",
+        "erasure: of no tenant"),
 }
 
 
@@ -135,10 +319,10 @@ FAULTS = {
 def sound_file(tmp_path_factory):
     """A sound database that no server uses."""
     from harness import Server
-    server = Server(workers=1)
+    server = Server(workers=1, env=SLOW_HOOK)
     try:
         server.start()
-        lively(server)
+        waiting(server, *lively(server))
         server.stop()
         path = str(tmp_path_factory.mktemp("check") / "sound.db")
         done = run("-d", "file:chatapi.db", "backup", path, cwd=server.dir)
