@@ -86,6 +86,18 @@ store_checkpoint_start(struct store *s, char *err, size_t errsize)
 	return 0;
 }
 
+int
+store_checkpoint_truncate(struct store *s)
+{
+	int rc;
+
+	(void)sqlite3_busy_timeout(s->db, RESTART_PATIENCE_MS);
+	if ((rc = checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE)) == 0)
+		s->wal_frames = s->wal_tried = 0;
+	(void)sqlite3_busy_timeout(s->db, USUAL_PATIENCE_MS);
+	return rc;
+}
+
 void
 store_checkpoint_probe(struct store *s)
 {

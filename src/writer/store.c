@@ -102,6 +102,7 @@ store_pragmas(struct store *s, char *err, size_t errsize)
 	    "PRAGMA wal_autocheckpoint = 0;"
 	    "PRAGMA journal_size_limit = 33554432;"
 	    "PRAGMA foreign_keys = OFF;"
+	    "PRAGMA secure_delete = FAST;"
 	    "PRAGMA temp_store = MEMORY;"
 	    "PRAGMA locking_mode = NORMAL;"
 	    "PRAGMA cache_size = -16384;");

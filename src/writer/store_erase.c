@@ -221,6 +221,8 @@ erase_message(struct store *s, const struct erasure *e, struct room *r,
 		return -1;
 	if (m->deleted)
 		return 0;
+	if (store_dead_of_message(s, r->id, m->seq) == -1)
+		return -1;
 	r->rev++;
 	store_room_dirty(s, r);
 	erase_tell(s, events, r, m);
@@ -369,10 +371,13 @@ static int
 erase_rest(struct store *s, const struct erasure *e, uint64_t until)
 {
 	static const enum store_sql which[] = { SQL_ERASE_TOKENS,
-		SQL_ERASE_SUBSCRIPTIONS, SQL_ERASE_DELIVERIES, SQL_ERASE_INBOX,
+		SQL_ERASE_SUBSCRIPTIONS, SQL_ERASE_FANOUT_PLACE,
+		SQL_ERASE_OUTBOX_PLACE, SQL_ERASE_DELIVERIES, SQL_ERASE_INBOX,
 		SQL_ERASE_ACKED, SQL_ERASE_NOTIFICATIONS, SQL_ERASE_USER };
-	int rc;
+	int rc = store_fanout_erase(s, e->tenant, erasure_user(e), until);
 
+	if (rc != 1)
+		return rc;
 	for (size_t i = 0; i < sizeof(which) / sizeof(which[0]); i++)
 		if ((rc = erase_rows(s, e, which[i], until)) != 1)
 			return rc;
@@ -468,6 +473,26 @@ erase_next(struct store *s, struct erasure *e)
 	return 1;
 }
 
+void
+store_overwrite(struct store *s, bool pages)
+{
+	(void)sql_exec(s,
+	    pages ? "PRAGMA secure_delete = ON" :
+		    "PRAGMA secure_delete = FAST");
+}
+
+/* Nobody is left.  What the log still shows of them goes, too: at once, or
+ * when the readers let it. */
+static enum store_result
+erase_end(struct store *s)
+{
+	store_rollback(s);
+	if (store_checkpoint_truncate(s) == -1)
+		return STORE_REFUSED;
+	s->erasing = false;
+	return STORE_OK;
+}
+
 enum store_result
 store_erase(struct store *s, struct buf *events)
 {
@@ -478,20 +503,23 @@ store_erase(struct store *s, struct buf *events)
 	if (!s->erasing)
 		return STORE_OK;
 	/* What is erased is to be gone from its pages, too. */
-	(void)sql_exec(s, "PRAGMA secure_delete = ON");
+	store_overwrite(s, true);
 	if ((result = store_begin(s)) == STORE_OK) {
 		if ((rc = erase_next(s, &e)) == 1)
 			rc = erase_piece(s, &e, events);
-		else if (rc == 0)
-			s->erasing = false;
+		else if (rc == 0) {
+			result = erase_end(s);
+			goto out;
+		}
 		if (rc == -1) {
 			store_rollback(s);
 			result = STORE_REFUSED;
 		} else {
-			s->changed = s->erasing;
+			s->changed = true;
 			result = store_commit(s);
 		}
 	}
-	(void)sql_exec(s, "PRAGMA secure_delete = OFF");
+out:
+	store_overwrite(s, false);
 	return result;
 }

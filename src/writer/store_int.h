@@ -129,6 +129,9 @@ enum store_sql {
 	SQL_ERASE_MEMBER,
 	SQL_ERASE_DM_PEER,
 	SQL_ERASE_DM_KEY,
+	SQL_ERASE_FANOUT_LIST,
+	SQL_ERASE_FANOUT_PLACE,
+	SQL_ERASE_OUTBOX_PLACE,
 	SQL_ERASE_TOKENS,
 	SQL_ERASE_SUBSCRIPTIONS,
 	SQL_ERASE_DELIVERIES,
@@ -355,6 +358,17 @@ int store_sweep_start(struct store *s);
 /* At the start: is somebody being erased?  -1 failed. */
 int store_erase_start(struct store *s);
 store_op_fn store_user_erase, store_user_erasing;
+/*
+ * What is deleted in ordinary work is overwritten where that costs nothing;
+ * while somebody is erased, his pages are, too.  Outside a transaction.
+ */
+void store_overwrite(struct store *s, bool pages);
+
+/* ---- store_fanout_erase.c ---- */
+/* Takes him out of the lists that are being gone through, until then at most
+ * (monotonic ns).  1 he is in none, 0 there may be more, -1 failed. */
+int store_fanout_erase(struct store *s, uint64_t tenant, struct str user,
+    uint64_t until);
 
 /* ---- store_vacuum.c ---- */
 /* Outside a transaction: begins to give pages back if there are many.  -1. */
@@ -445,6 +459,9 @@ int store_migrate_look(struct store *s, char *err, size_t errsize);
 int store_migrate(struct store *s, char *err, size_t errsize);
 
 /* ---- checkpoint.c ---- */
+/* Empties the log, so that what it still showed is gone; -1 when that could
+ * not be done now. */
+int store_checkpoint_truncate(struct store *s);
 /* Syncs what recovery found, before anybody may see it. */
 int store_checkpoint_start(struct store *s, char *err, size_t errsize);
 /* What can be done about the WAL's length while writes are refused. */

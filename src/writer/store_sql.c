@@ -246,7 +246,11 @@ static const char *const sql_text[SQL_COUNT] = {
 	[SQL_DELIVERY_INSERT] =
 	    "INSERT INTO delivery (token, tenant, kind, room, seq, recipient,"
 	    " state, decided, attempts, next_ms)"
-	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, 0, ?8)",
+	    " SELECT ?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, 0, ?8 WHERE CASE ?3"
+	    " WHEN 1 THEN EXISTS (SELECT 1 FROM member"
+	    " WHERE room = ?4 AND user = ?6)"
+	    " ELSE EXISTS (SELECT 1 FROM inbox INDEXED BY inbox_notification"
+	    " WHERE notification = ?4 AND user = ?6) END",
 	[SQL_DELIVERY_DONE] =
 	    "DELETE FROM delivery WHERE id = ?1 AND tenant = ?2"
 	    " AND attempts = ?3 AND state = 0",
@@ -315,6 +319,29 @@ static const char *const sql_text[SQL_COUNT] = {
 	    "SELECT user FROM member WHERE room = ?1 AND user <> ?2",
 	[SQL_ERASE_DM_KEY] =
 	    "UPDATE room SET dm_key = ?2, changed_n = ?3 WHERE id = ?1",
+	/* Lists in which his name may be. */
+	[SQL_ERASE_FANOUT_LIST] =
+	    "SELECT notification, list FROM fanout WHERE tenant = ?1"
+	    " AND notification > ?2 AND kind = 1"
+	    " AND instr(list, CAST(?3 AS BLOB)) > 0"
+	    " ORDER BY notification LIMIT 1",
+	/* Where they stand: at the one before him, who was reached, too. */
+	[SQL_ERASE_FANOUT_PLACE] =
+	    "UPDATE fanout SET after = ifnull(CASE kind"
+	    " WHEN 2 THEN (SELECT max(m.user) FROM member m"
+	    " WHERE m.room = fanout.room AND m.user < ?2)"
+	    " WHEN 3 THEN (SELECT max(s.user) FROM notification n"
+	    " CROSS JOIN subscription s INDEXED BY subscription_topic"
+	    " ON s.tenant = n.tenant AND s.topic = n.topic"
+	    " WHERE n.id = fanout.notification AND s.user < ?2)"
+	    " WHEN 4 THEN (SELECT max(u.user) FROM user u"
+	    " WHERE u.tenant = ?1 AND u.user < ?2) END, '')"
+	    " WHERE tenant = ?1 AND after = ?2",
+	[SQL_ERASE_OUTBOX_PLACE] =
+	    "UPDATE outbox SET after_user = ifnull((SELECT max(m.user)"
+	    " FROM member m WHERE m.room = outbox.room AND m.user < ?2), '')"
+	    " WHERE id IN (SELECT id FROM outbox INDEXED BY outbox_tenant"
+	    " WHERE tenant = ?1 AND kind = 1 AND after_user = ?2 LIMIT ?3)",
 	[SQL_ERASE_TOKENS] =
 	    "DELETE FROM ws_token WHERE hash IN"
 	    " (SELECT hash FROM ws_token INDEXED BY ws_token_tenant"

@@ -254,6 +254,8 @@ store_sweep(struct store *s)
 	if (!store_sweep_pending(s))
 		return STORE_OK;
 	s->err = SQLITE_OK;
+	/* What is removed may be his who is being erased. */
+	store_overwrite(s, s->erasing);
 	if (sql_run(s, SQL_BEGIN) == -1)
 		goto refused;
 	if ((more = sweep_or_vacuum(s, sweep)) == -1)

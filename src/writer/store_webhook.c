@@ -85,6 +85,19 @@ store_outbox_notification(struct store *s, const struct expansion *x,
 
 /* ---- the courier's ---- */
 
+/* Is the user up to whom the page goes still a member?  If not, his name is
+ * not to be kept.  1, 0, -1. */
+static int
+outbox_next(struct store *s, const struct rec_op_outbox_step *op, int kind,
+    uint64_t room)
+{
+	struct member m;
+
+	if (kind != WEBHOOK_MESSAGE || op->next.len == 0)
+		return 1;
+	return store_member_get(s, room, op->next, &m);
+}
+
 /* Does the row stand where the operation takes it to stand?  1, 0, -1. */
 static int
 outbox_find(struct store *s, const struct rec_op_outbox_step *op, int *kind,
@@ -144,7 +157,9 @@ store_outbox_step(struct store *s, const struct wire_record *rec,
 
 	if (rec_op_outbox_step_get(rec, &op) == -1)
 		return store_refuse(ctx, OUTCOME_INVALID);
-	if ((rc = outbox_find(s, &op, &kind, &room, &seq)) != 1) {
+	if ((rc = outbox_find(s, &op, &kind, &room, &seq)) == 1)
+		rc = outbox_next(s, &op, kind, room);
+	if (rc != 1) {
 		ctx->reply.outcome = OUTCOME_REPEATED;
 		return rc;
 	}

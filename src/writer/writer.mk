@@ -21,6 +21,7 @@ writer_sources = \
 	src/writer/store_erase.c \
 	src/writer/store_export.c \
 	src/writer/store_fanout.c \
+	src/writer/store_fanout_erase.c \
 	src/writer/store_import.c \
 	src/writer/store_inbox.c \
 	src/writer/store_index.c \

@@ -3,8 +3,11 @@
 others said, and the numbering, is not."""
 import json
 import os
+import sqlite3
+import struct
 import subprocess
 
+import hook
 from chat import Chat
 from client import Tenant
 from harness import BIN, DEADLINE, clean_env, run, scaled, until
@@ -161,7 +164,6 @@ def test_through_kills(start_server):
 
 
 def m_rev(server, room):
-    import sqlite3
     path = os.path.join(server.dir, "chatapi.db")
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
@@ -170,6 +172,140 @@ def m_rev(server, room):
             " WHERE r.token = ? AND rev > 0", (room[5:],))]
     finally:
         db.close()
+
+
+# ---- what is under way ----
+
+NAME = "zq-who-ann-is"
+
+
+def traces(server):
+    """Where his name or what he said still stands: rows and files."""
+    out = []
+    path = os.path.join(server.dir, "chatapi.db")
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    db.text_factory = bytes
+    for table, in db.execute("SELECT name FROM sqlite_master"
+                             " WHERE type = 'table'").fetchall():
+        for row in db.execute(f"SELECT * FROM {table.decode()}"):
+            text = b" ".join(v for v in row if isinstance(v, bytes))
+            if NAME.encode() in text or SECRET.encode() in text:
+                out.append((table.decode(), row))
+    db.close()
+    for name in ("chatapi.db", "chatapi.db-wal"):
+        try:
+            with open(os.path.join(server.dir, name), "rb") as f:
+                data = f.read()
+        except FileNotFoundError:
+            continue
+        out += [(name, what) for what in (NAME, SECRET)
+                if what.encode() in data]
+    return out
+
+
+def counts(server):
+    path = os.path.join(server.dir, "chatapi.db")
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    out = db.execute("SELECT (SELECT count(*) FROM fanout), (SELECT count(*)"
+                     " FROM delivery WHERE recipient = ?)",
+                     (NAME,)).fetchone()
+    db.close()
+    return out
+
+
+def test_while_notifications_and_webhooks_wait(start_server):
+    """Lists that name him, an outbox, deliveries to a receiver that does
+    not answer: nothing of him is left in a row, in a page or in the log."""
+    server = start_server(workers=2, env={**hook.ENV,
+                                          "PRESENCE_GRACE": "0s"})
+    tenant = Tenant(server)
+    him, bob = tenant.user(NAME), tenant.user("bob")
+    room = bob.make_room([NAME, "cid"])["room_id"]
+    h = hook.Hook(lambda call: None)
+    try:
+        h.serve(tenant)
+        him.post("/subscriptions", {"topic": "news"}).expect(201)
+        for i in range(20):
+            said = him.say(room, f"{SECRET} {i} " + "x" * 3000,
+                           client_msg_id=f"{SECRET} {i}")
+            bob.say(room, f"for him {i}")
+        him.call("PUT", f"/rooms/{room}/messages/" + said["message_id"],
+                 {"content": SECRET + " edited"}).expect(200)
+        him.post("/acks", {"room_id": room, "seq": 5}).expect(200)
+        him.post("/ws/token").expect(200)
+        until(lambda: counts(server)[1] > 10, "something waited for him")
+        users = [f"crowd-{i:04}" for i in range(998)]
+        backend = tenant.backend()
+        for i in range(scaled(25, 8)):
+            backend.post("/notify", {
+                "topic": "news", "payload": i, "targets": {
+                    "user_ids": [*users, NAME], "topic_subscribers": True,
+                    "room_id": room}}).expect(202)
+        backend.post("/notify", {"topic": "all", "payload": 0,
+                                 "targets": {}}).expect(202)
+        assert counts(server)[0] > 0, "nothing was under way"
+        erase(server, tenant, NAME)
+        until(lambda: not traces(server), "all was gone")
+        # Those whom it is for beside him get all of it.
+        until(lambda: counts(server)[0] == 0, "all had been brought")
+        assert not traces(server)
+        last = tenant.user("crowd-0997").get("/notifications?limit=100")
+        assert len(last.expect(200)["notifications"]) == scaled(25, 8)
+        check(server)
+    finally:
+        h.close()
+    server.stop()
+    assert not traces(server)
+
+
+def test_places_in_lists(start_server):
+    """A list that had just come to him goes on behind him, and his name is
+    not where it stands."""
+    server = start_server(workers=1)
+    tenant = Tenant(server)
+    names = ["aaa", NAME, NAME + "-2", "zz"]
+    room = tenant.user("aaa").make_room(names[1:])["room_id"]
+    for user in names:
+        tenant.user(user).post("/subscriptions", {"topic": "t"}).expect(201)
+    tenant.user("aaa").say(room, "hello")
+    ids = [tenant.backend().post("/notify", {
+        "topic": "t", "payload": i, "targets": {"user_ids": ["keeper"]}})
+        .expect(202)["notification_id"] for i in range(4)]
+    server.stop()
+    path = os.path.join(server.dir, "chatapi.db")
+    with sqlite3.connect(path) as db:
+        t, = db.execute("SELECT id FROM tenant").fetchone()
+        r, = db.execute("SELECT id FROM room").fetchone()
+        n = [db.execute("SELECT id FROM notification WHERE token = ?",
+                        (i[4:],)).fetchone()[0] for i in ids]
+        rest = b"".join(struct.pack("<I", len(u)) + u.encode()
+                        for u in names[1:])
+        db.executemany("INSERT INTO fanout VALUES (?, ?, ?, ?, ?, ?)", [
+            (t, n[0], 1, None, rest, "aaa"), (t, n[1], 2, r, None, NAME),
+            (t, n[2], 3, None, None, NAME), (t, n[3], 4, None, None, NAME)])
+        db.execute("INSERT INTO outbox VALUES (9, ?, 1, ?, 1, ?)",
+                   (t, r, NAME))
+    db.close()
+    erase(server, tenant, NAME)
+    with sqlite3.connect(path) as db:
+        assert {a for a, in db.execute("SELECT after_user FROM outbox")} == \
+            {"aaa"}
+        assert [tuple(x) for x in db.execute(
+            "SELECT kind, after FROM fanout ORDER BY kind")] == [
+                (1, ""), (2, "aaa"), (3, "aaa"), (4, "aaa")]
+        # Another's name may begin with his.
+        left = rest.replace(struct.pack("<I", len(NAME)) + NAME.encode(),
+                            b"", 1)
+        assert db.execute("SELECT list FROM fanout WHERE kind = 1"
+                          ).fetchone()[0] == left
+    db.close()
+    server.start()
+    until(lambda: counts(server)[0] == 0, "all had been brought")
+    for user, what in (("aaa", []), (NAME, []), (NAME + "-2", ids),
+                       ("zz", ids)):
+        got = tenant.user(user).get("/notifications").expect(200)
+        assert [x["notification_id"] for x in got["notifications"]] == what
+    check(server)
 
 
 def test_refused(start_server):
