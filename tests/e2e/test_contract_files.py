@@ -268,3 +268,17 @@ def test_patterns_match_at_the_end():
     with pytest.raises(fastjsonschema.JsonSchemaException):
         REST.validator({"$ref": "#/components/schemas/RoomId"})(
             "room_" + "0" * 22 + "\n")
+
+
+@pytest.mark.parametrize("text", ["0s", "59s", "1m", "1m30s", "1h", "1h5s",
+                                  "1h2m", "25h1m1s"])
+def test_uptime_on_the_minute(text):
+    """Durations are written short, so those of whole minutes and hours have
+    no seconds."""
+    check = REST.validator({"$ref": "#/components/schemas/Health"})
+    answer = {"status": "ok", "service": "chatapi", "version": "1",
+              "db_writable": True}
+    check({**answer, "uptime": text})
+    for wrong in ("", "1", "m", text + "1", "-" + text):
+        with pytest.raises(fastjsonschema.JsonSchemaException):
+            check({**answer, "uptime": wrong})
