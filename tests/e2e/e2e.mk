@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Tests of the whole program: real processes, real sockets.
 TESTS += tests/e2e/e2e.sh
-LONG_TESTS += tests/e2e/long.sh
+LONG_TESTS += tests/e2e/long.sh tests/e2e/soak.sh
 
 EXTRA_DIST += \
 	tests/e2e/browser.py \
@@ -62,6 +62,23 @@ EXTRA_DIST += \
 	tests/e2e/raw.py \
 	tests/e2e/run \
 	tests/e2e/samples.py \
+	tests/e2e/soak \
+	tests/e2e/soak.sh \
+	tests/e2e/soaker/__init__.py \
+	tests/e2e/soaker/__main__.py \
+	tests/e2e/soaker/acts.py \
+	tests/e2e/soaker/client.py \
+	tests/e2e/soaker/faults.py \
+	tests/e2e/soaker/flock.py \
+	tests/e2e/soaker/judge.py \
+	tests/e2e/soaker/main.py \
+	tests/e2e/soaker/odd.py \
+	tests/e2e/soaker/report.py \
+	tests/e2e/soaker/sampler.py \
+	tests/e2e/soaker/tenants.py \
+	tests/e2e/soaker/tide.py \
+	tests/e2e/soaker/truth.py \
+	tests/e2e/soaker/world.py \
 	tests/e2e/strace.py \
 	tests/e2e/test_acks.py \
 	tests/e2e/test_backup.py \
@@ -126,6 +143,7 @@ EXTRA_DIST += \
 	tests/e2e/test_samples.py \
 	tests/e2e/test_slow_many.py \
 	tests/e2e/test_slow_reader.py \
+	tests/e2e/test_soak.py \
 	tests/e2e/test_start.py \
 	tests/e2e/systemd.py \
 	tests/e2e/test_systemd.py \
@@ -147,7 +165,8 @@ EXTRA_DIST += \
 	tests/e2e/tls.py \
 	tests/e2e/tokens.py
 
-CLEANFILES += tests/e2e/e2e.junit.xml tests/e2e/long.junit.xml
+CLEANFILES += tests/e2e/e2e.junit.xml tests/e2e/long.junit.xml \
+	tests/e2e/soak.json tests/e2e/soak.md
 clean_targets += clean-e2e-logs
 .PHONY: clean-e2e-logs
 clean-e2e-logs:

@@ -81,6 +81,8 @@ class Hook:
         self.calls = []
         self.secret = None
         self.ended = threading.Event()
+        self.links = 0          # connections that are open
+        self.lock = threading.Lock()
         hook = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -114,6 +116,16 @@ class Hook:
         class Listener(socketserver.ThreadingMixIn, http.server.HTTPServer):
             daemon_threads = True
             request_queue_size = 256
+
+            def process_request(self, request, client_address):
+                with hook.lock:
+                    hook.links += 1
+                super().process_request(request, client_address)
+
+            def shutdown_request(self, request):
+                super().shutdown_request(request)
+                with hook.lock:
+                    hook.links -= 1
 
             def handle_error(self, request, client_address):
                 pass            # a client that has gone
