@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/config.h"
+#include "common/log.h"
 #include "common/proctitle.h"
 #include "master/check.h"
 #include "master/master.h"
@@ -28,8 +29,9 @@ main(int argc, char **argv)
 		return 1;
 	if (argc > 2 && strcmp(argv[1], "--role") == 0)
 		return argc == 5 ? worker_main(atoi(argv[4])) : writer_main();
+	log_init("chatapi", -1);
 	if (config_load(&c, argc, argv, &action, &first, err, sizeof(err)))
-		return fprintf(stderr, "chatapi: %s\n", err), 2;
+		return log_complain(err), 2;
 	if (action == CONFIG_RUN)
 		return master_main(&c, PKGLIBEXECDIR, argc, argv);
 	if (action == CONFIG_TOOL)

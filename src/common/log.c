@@ -157,6 +157,13 @@ log_write(enum log_level level, const char *msg, const char *fmt, ...)
 	errno = saved;
 }
 
+void
+log_complain(const char *text)
+{
+	(void)fprintf(stderr, "%schatapi: %s\n", logger.journal ? "<3>" : "",
+	    text);
+}
+
 /* Whether the n bytes of a character may stand in a line as they are. */
 static bool
 log_printable(const unsigned char *p, size_t n)

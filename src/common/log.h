@@ -30,6 +30,9 @@ const char *log_level_name(enum log_level level);
  * line is cut at 1,000 bytes; control characters become '?'. */
 void log_write(enum log_level level, const char *msg, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* Why the program cannot be run as it was called: "chatapi: text", as the user
+ * of a terminal expects it; in the journal it is an error. */
+void log_complain(const char *text);
 /* Quotes an untrusted string as a logfmt value into out; returns out. */
 const char *log_quote(char *out, size_t size, const char *s, size_t len);
 

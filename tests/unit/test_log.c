@@ -193,11 +193,15 @@ test_journal(void **state)
 	assert_memory_equal(next_write(), "<6>", 3);
 	log_debug("a", NULL);
 	assert_memory_equal(next_write(), "<7>", 3);
+	log_complain("line 1: no");
+	assert_string_equal(next_write(), "<3>chatapi: line 1: no\n");
 	/* Inherited, but stderr goes elsewhere. */
 	setenv("JOURNAL_STREAM", "1:2", 1);
 	log_init("writer", -1);
 	log_error("a", NULL);
 	assert_memory_equal(next_write(), "ts=", 3);
+	log_complain("line 1: no");
+	assert_string_equal(next_write(), "chatapi: line 1: no\n");
 	setenv("JOURNAL_STREAM", "nonsense", 1);
 	log_init("writer", -1);
 	log_error("a", NULL);
