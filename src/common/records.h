@@ -134,7 +134,9 @@ int rec_empty_get(const struct wire_record *w);
 /* What a listening socket is, added up. */
 #define LISTENER_TLS 1
 #define LISTENER_UNIX 2
-#define LISTENER_MAX 3
+/* A service manager's: it is listened on whether we live or not. */
+#define LISTENER_KEPT 4
+#define LISTENER_MAX 7
 
 /* The first record to a child, but for REC_CERTIFICATE to a worker: its
  * identity and the configuration. */

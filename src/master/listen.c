@@ -412,6 +412,7 @@ listen_adopt(struct listeners *l, int fd, char *err, size_t errsize)
 		    strerror(errno));
 		return -1;
 	}
+	a->kind |= LISTENER_KEPT;
 	if (a->sa.ss_family == AF_UNIX)
 		a->kind |= LISTENER_UNIX;
 	else

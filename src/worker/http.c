@@ -419,6 +419,8 @@ http_listen(struct http *h, int fd, uint8_t kind)
 	if (e == NULL)
 		return -1;
 
+	if ((kind & LISTENER_KEPT) != 0)
+		h->kept = true;
 	if ((kind & LISTENER_UNIX) == 0)
 		listener_options(fd);
 	l = evconnlistener_new(h->w->base, NULL, NULL, LEV_OPT_CLOSE_ON_EXEC, 0,

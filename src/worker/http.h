@@ -28,12 +28,12 @@ void http_free(struct http *h);
 /* Reads TRUSTED_PROXIES out of the configuration again. */
 void http_trust(struct http *h);
 /*
- * Drain: accept nothing more; close kept-alive connections as they finish.
- * Those that are idle are closed at once, or, `gently`, only when no request
- * has come for a while: a client that is just sending one is then answered,
- * and told to close.
+ * Drain within timeout_ms: accept nothing more; close kept-alive connections
+ * as they finish.  Those that are idle are closed at once, or, `gently` and
+ * on sockets of a service manager, only when no request has come for a while:
+ * a client that is just sending one is then answered, and told to close.
  */
-void http_stop_accepting(struct http *h, bool gently);
+void http_stop_accepting(struct http *h, bool gently, uint64_t timeout_ms);
 /* After a gentle one: it is still worth waiting for clients. */
 bool http_lingers(const struct http *h);
 /* Requests that have not been answered yet. */

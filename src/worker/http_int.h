@@ -104,6 +104,7 @@ struct http {
 	struct event *dead_ev;
 	int devnull;
 	bool stopping;
+	bool kept; /* others will take from our sockets, or we anew */
 	uint64_t idle_until_ms; /* of a gentle stop, see http_stop.c */
 	uint64_t busy_until_ms;
 	unsigned in_flight;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How the HTTP server of a worker comes to its end.  Runs in a worker that
- * drains.  When another worker has the sockets there is no hurry: who has
- * just connected, or is between two requests, gets the time to send one.
+ * drains.  When another worker or a service manager has the sockets there is no
+ * hurry: who has just connected, or is between two requests, gets the time to
+ * send one.  To hang up on him would be the only sign of a restart.
  */
 #include <event2/listener.h>
 
@@ -14,8 +15,15 @@
 /* Nor is one worth waiting for whose request is not whole by then. */
 #define STOP_BUSY_MS 4000
 
+/* What is left of the time is for those who wait for the writer. */
+static uint64_t
+stop_within(uint64_t ms, uint64_t timeout_ms)
+{
+	return ms < timeout_ms / 2 ? ms : timeout_ms / 2;
+}
+
 void
-http_stop_accepting(struct http *h, bool gently)
+http_stop_accepting(struct http *h, bool gently, uint64_t timeout_ms)
 {
 	uint64_t now = clock_mono_ms();
 
@@ -25,9 +33,9 @@ http_stop_accepting(struct http *h, bool gently)
 		/* Without a callback a late accept_resume() does nothing. */
 		evconnlistener_set_cb(h->listeners[i], NULL, NULL);
 	}
-	if (gently) {
-		h->idle_until_ms = now + STOP_IDLE_MS;
-		h->busy_until_ms = now + STOP_BUSY_MS;
+	if (gently || h->kept) {
+		h->idle_until_ms = now + stop_within(STOP_IDLE_MS, timeout_ms);
+		h->busy_until_ms = now + stop_within(STOP_BUSY_MS, timeout_ms);
 	} else
 		http_conn_close_idle(h);
 }

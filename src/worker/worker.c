@@ -75,7 +75,7 @@ worker_drain(struct worker *w, uint64_t timeout_ms)
 	    http_in_flight(w->http), ws_list_count(w->ws));
 	if (w->replaced)
 		worker_title(w, ", leaving");
-	http_stop_accepting(w->http, w->replaced);
+	http_stop_accepting(w->http, w->replaced, timeout_ms);
 	ws_list_drain(w->ws, timeout_ms);
 	worker_drain_look(-1, 0, w);
 }

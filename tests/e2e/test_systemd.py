@@ -209,6 +209,28 @@ def listeners(server):
     return ports
 
 
+def test_who_has_connected_is_answered(manager, started):
+    """His connection was taken from the queue that outlives the server, so
+    nobody else can answer him; without such a queue he is hung up on."""
+    with bound() as listening:
+        server = started(service(workers=2))
+        server.port = listening.getsockname()[1]
+        manager.start_ready(server, [listening], ["http"])
+        quiet = socket.create_connection(listening.getsockname(), DEADLINE)
+        early = socket.create_connection(listening.getsockname(), DEADLINE)
+        early.settimeout(DEADLINE)
+        until(lambda: server.owner_of(early) and server.owner_of(quiet),
+              "both were accepted")
+        os.kill(server.pid, signal.SIGTERM)
+        until(lambda: server.log().count('msg="draining" requests') == 2,
+              "both workers drain")
+        early.sendall(REQUEST)
+        assert answered(early).startswith(b"HTTP/1.1 200 ")
+        # Who says nothing does not hold it up for long.
+        server.wait_exit(5 + (harness.SLOW and DEADLINE))
+        quiet.close()
+
+
 def test_several_sockets(manager, started):
     with bound() as one, bound() as two:
         server = started(service(workers=2))
