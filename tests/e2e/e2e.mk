@@ -55,6 +55,8 @@ EXTRA_DIST += \
 	tests/e2e/load.py \
 	tests/e2e/hook.py \
 	tests/e2e/long.sh \
+	tests/e2e/machine.py \
+	tests/e2e/machine.sh \
 	tests/e2e/many.py \
 	tests/e2e/metrics.py \
 	tests/e2e/powercut.py \
@@ -147,6 +149,7 @@ EXTRA_DIST += \
 	tests/e2e/test_start.py \
 	tests/e2e/systemd.py \
 	tests/e2e/test_systemd.py \
+	tests/e2e/test_systemd_real.py \
 	tests/e2e/test_subscriptions.py \
 	tests/e2e/test_tenants.py \
 	tests/e2e/test_tls.py \
