@@ -15,8 +15,9 @@
 struct config;
 
 /*
- * Called once by a writer, worker or courier when it has opened what it
- * opens at its start.  Does nothing when the configuration says so, and in
+ * Called once at the start: by the writer when it has opened the database, by
+ * worker and courier before they do; files of the database are there then,
+ * and stay the same ones while a server runs.  Does nothing when the configuration says so, and in
  * builds that need more than a server does (sanitizers, coverage).  The log
  * says what could be done.
  */

@@ -5,9 +5,9 @@
  * headers know only the first versions.  Numbers are those of the kernel's
  * documentation, userspace-api/landlock.
  *
- * A rule holds for a directory and all below it, or for one file.  What may
- * be replaced while we run (a key file put back, a renewed list of name
- * servers) is reached by its directory.
+ * A rule holds for one file, whatever its name becomes, or for a directory
+ * and all below it.  So it is files that are named wherever the same one
+ * stays while we run.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,12 +16,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "config.h"
 #include "confine.h"
 #include "mem.h"
+#include "secret.h"
 
 #ifndef SYS_landlock_create_ruleset
 #define SYS_landlock_create_ruleset 444
@@ -95,16 +97,19 @@ ruleset_new(struct ruleset *r, int abi, uint64_t net)
 	return r->fd == -1 ? -1 : 0;
 }
 
-/* What is not there needs no rule. */
+/* What is not there needs no rule; of a file only what can be done to one. */
 static int
 allow(const struct ruleset *r, const char *path, uint64_t what)
 {
 	struct path_attr attr = { .allowed = what & r->fs };
+	struct stat st;
 	int rc, saved;
 
 	attr.fd = open(path, O_PATH | O_CLOEXEC);
 	if (attr.fd == -1)
 		return errno == ENOENT || errno == EACCES ? 0 : -1;
+	if (fstat(attr.fd, &st) == 0 && !S_ISDIR(st.st_mode))
+		attr.allowed &= OF_FILE;
 	rc = (int)syscall(SYS_landlock_add_rule, r->fd, RULE_PATH_BENEATH,
 	    &attr, 0);
 	saved = errno;
@@ -113,45 +118,67 @@ allow(const struct ruleset *r, const char *path, uint64_t what)
 	return rc;
 }
 
-/* The directory in which a file really is; where its name is, one may look:
- * it may become a link to another. */
+/* The directory in which that file is or would be. */
 static int
 allow_directory(const struct ruleset *r, const char *path, uint64_t what)
 {
-	char *real = realpath(path, NULL), *dir;
-	const char *names[] = { path, real };
-	int rc = 0;
+	const char *slash = strrchr(path, '/');
+	char *dir = slash == NULL ? mem_strdup(".") :
+	    slash == path         ? mem_strdup("/") :
+				    mem_strndup(path, (size_t)(slash - path));
+	int rc = allow(r, dir, what);
 
-	for (int i = 0; i < 2 && rc == 0 && names[i] != NULL; i++) {
-		const char *slash = strrchr(names[i], '/');
-
-		dir = slash == NULL ?
-		    mem_strdup(".") :
-		    slash == names[i] ?
-		    mem_strdup("/") :
-		    mem_strndup(names[i], (size_t)(slash - names[i]));
-		rc = allow(r, dir,
-		    names[i] == real || real == NULL ? what : READ);
-		free(dir);
-	}
-	free(real);
+	free(dir);
 	return rc;
+}
+
+/* New memory: a name beside the database's real file. */
+static char *
+beside(const char *database, const char *suffix)
+{
+	char *real = realpath(database, NULL), *path;
+
+	if (asprintf(&path, "%s%s", real != NULL ? real : database, suffix) ==
+	    -1)
+		abort();
+	free(real);
+	return path;
 }
 
 static int
 allow_beside(const struct ruleset *r, const char *database, const char *suffix,
     uint64_t what)
 {
-	char *real = realpath(database, NULL), *path;
+	char *path = beside(database, suffix);
+	int rc = allow(r, path, what);
+
+	free(path);
+	return rc;
+}
+
+/*
+ * All of SQLite's files are there and stay, so each has its own rule.  A
+ * reader of a WAL database notes in the index what it reads.  The writer
+ * syncs the directory in which the log is, and makes copies in their own one.
+ */
+static int
+allow_database(const struct ruleset *r, enum role role, const char *db)
+{
+	bool writes = role == ROLE_WRITER;
+	uint64_t what = writes ? OF_FILE : FS_READ_FILE;
+	char *real;
 	int rc;
 
-	if (asprintf(&path, "%s%s", real != NULL ? real : database, suffix) ==
-	    -1)
-		abort();
-	rc = allow(r, path, what);
-	free(path);
+	if (allow_beside(r, db, "", what) == -1 ||
+	    allow_beside(r, db, "-wal", what) == -1 ||
+	    allow_beside(r, db, "-shm", OF_FILE) == -1)
+		return -1;
+	if (!writes)
+		return 0;
+	real = beside(db, "");
+	rc = allow_directory(r, real, FS_READ_DIR);
 	free(real);
-	return rc;
+	return rc == 0 ? allow_beside(r, db, DSN_STAGING_SUFFIX, CHANGE) : -1;
 }
 
 /* A rule can only name what is there: while the directory is not, the nearest
@@ -175,24 +202,40 @@ allow_missing(const struct ruleset *r, const char *path, uint64_t what)
 	return rc;
 }
 
-/* The writer makes the key file when the first secret comes. */
+/* Where it is missing, it is one that the operator has to put back or to make
+ * a place for: while we run, if he likes. */
 static int
-allow_key(const struct ruleset *r, enum role role, const char *path)
+allow_key(const struct ruleset *r, enum role role, const struct config *c)
 {
-	bool makes = role == ROLE_WRITER && access(path, F_OK) == -1;
-	uint64_t what = makes ? CHANGE : READ;
+	uint64_t what = role == ROLE_WRITER ? CHANGE : READ;
+	char *path = c->key_file != NULL ? mem_strdup(c->key_file) :
+					   beside(c->dsn.path, SECRET_SUFFIX);
+	int rc;
 
-	if (allow_missing(r, path, what) == -1)
-		return -1;
-	return allow_directory(r, path, what);
+	if (access(path, F_OK) == 0 || errno != ENOENT)
+		rc = allow(r, path, FS_READ_FILE);
+	else if ((rc = allow_missing(r, path, what)) == 0)
+		rc = allow_directory(r, path, what);
+	free(path);
+	return rc;
 }
 
-/* Name service and certificates, none of which is anybody's secret: secrets
- * there are root's, and we are not. */
+/*
+ * Name service and certificates of authorities, and nothing else of
+ * /etc and /usr/local/etc, where keys and our own settings may be.
+ */
 static int
 allow_network(const struct ruleset *r)
 {
-	static const char *const paths[] = { "/etc", "/usr", "/lib", "/lib64",
+	static const char *const paths[] = { "/usr/lib", "/usr/lib64",
+		"/usr/share", "/usr/local/lib", "/usr/local/share", "/lib",
+		"/lib64", "/etc/resolv.conf", "/etc/hosts",
+		"/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf",
+		"/etc/services", "/etc/protocols", "/etc/passwd",
+		"/etc/localtime", "/etc/ld.so.cache", "/etc/ssl/certs",
+		"/etc/ssl/openssl.cnf", "/etc/ca-certificates",
+		"/etc/pki/tls/certs", "/etc/pki/tls/openssl.cnf",
+		"/etc/pki/ca-trust/extracted", "/etc/crypto-policies",
 		"/run/systemd/resolve", "/run/resolvconf",
 		"/run/NetworkManager", "/run/connman" };
 
@@ -205,15 +248,11 @@ allow_network(const struct ruleset *r)
 static int
 allow_role(const struct ruleset *r, enum role role, const struct config *c)
 {
-	const char *db = c->dsn.path;
-
-	if (allow_directory(r, db, role == ROLE_WRITER ? CHANGE : READ) == -1)
+	if (allow_database(r, role, c->dsn.path) == -1 ||
+	    allow_key(r, role, c) == -1)
 		return -1;
-	/* A reader of a WAL database notes in the index what it reads. */
-	if (role != ROLE_WRITER && allow_beside(r, db, "-shm", OF_FILE) == -1)
-		return -1;
-	if (c->key_file != NULL && allow_key(r, role, c->key_file) == -1)
-		return -1;
+	if (role == ROLE_WORKER)
+		return allow(r, "/dev/null", OF_FILE);
 	return role == ROLE_COURIER ? allow_network(r) : 0;
 }
 

@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Beside the file, of its name and this: the directory in which the writer
+ * makes copies of the database. */
+#define DSN_STAGING_SUFFIX "-staging"
+
 struct dsn {
 	char path[4096];          /* file name, never empty, never ":memory:" */
 	uint32_t busy_timeout_ms; /* default 5000; at most 60000 */

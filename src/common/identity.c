@@ -15,7 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dsn.h"
 #include "mem.h"
+#include "secret.h"
 
 #define PASSWD_TEXT 16384
 
@@ -182,11 +184,15 @@ identity_check_files(const struct identity *id, const char *database,
 	     i++)
 		rc = identity_check_beside(id, base, written[i], R_OK | W_OK,
 		    "read and write", err, errsize);
+	if (rc == 0)
+		rc = identity_check_beside(id, base, DSN_STAGING_SUFFIX,
+		    R_OK | W_OK | X_OK, "make files in directory", err,
+		    errsize);
 	if (rc == 0 && key_file != NULL)
 		rc = identity_check(id, key_file, R_OK, "read key file", err,
 		    errsize);
 	else if (rc == 0)
-		rc = identity_check_beside(id, base, "-secrets", R_OK,
+		rc = identity_check_beside(id, base, SECRET_SUFFIX, R_OK,
 		    "read key file", err, errsize);
 	free(dir);
 	free(real);

@@ -23,7 +23,6 @@
 #include "ids.h"
 #include "mem.h"
 
-#define SUFFIX "-secrets"
 #define NEW_SUFFIX ".new"
 #define SEALED_VERSION 1
 #define NONCE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
@@ -47,11 +46,11 @@ secret_resolve(struct secrets *s)
 {
 	char *real = realpath(s->database, NULL);
 	const char *base = real != NULL ? real : s->database;
-	size_t size = strlen(base) + sizeof(SUFFIX);
+	size_t size = strlen(base) + sizeof(SECRET_SUFFIX);
 
 	free(s->path);
 	s->path = mem_alloc(size);
-	(void)snprintf(s->path, size, "%s%s", base, SUFFIX);
+	(void)snprintf(s->path, size, "%s%s", base, SECRET_SUFFIX);
 	free(real);
 }
 

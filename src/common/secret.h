@@ -23,6 +23,8 @@ enum secret_kind { SECRET_WEBHOOK = 1, SECRET_JWT_HS256 };
 /* Longest secret, and how much longer it is sealed. */
 #define SECRET_MAX 512
 #define SECRET_OVERHEAD (1 + 24 + 16)
+/* Of the key file's name, beside the database. */
+#define SECRET_SUFFIX "-secrets"
 /* The key file: raw bytes. */
 #define SECRET_KEY_SIZE 32
 

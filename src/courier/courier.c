@@ -23,6 +23,7 @@
 #include "../common/submit.h"
 #include "bus.h"
 #include "deliver.h"
+#include "names.h"
 #include "outbox.h"
 #include "post.h"
 #include "retention.h"
@@ -193,6 +194,13 @@ courier_tick(struct courier *c)
 
 	if (c->draining)
 		return;
+	if ((names_unreachable() & ~c->unreachable) != 0) {
+		log_info("the files of the name service were replaced, "
+			 "starting anew",
+		    NULL);
+		courier_drain(c, DRAIN_POSTS_MS);
+		return;
+	}
 	retention_tick(c->retention);
 	if (!c->changed)
 		return;
@@ -262,11 +270,14 @@ courier_configure(struct courier *c, const struct wire_record *rec)
 		return -1;
 	c->configured = true;
 	log_set_level(c->config.log_level);
+	/* Before the database: SQLite would open the log to write, and what
+	 * is open stays so. */
+	confine(ROLE_COURIER, &c->config);
+	c->unreachable = names_unreachable();
 	c->view = view_open(c->config.dsn.path, c->config.dsn.busy_timeout_ms);
 	if (c->view == NULL)
 		return -1;
 	c->secrets = secret_new(c->config.key_file, c->config.dsn.path);
-	confine(ROLE_COURIER, &c->config);
 	c->submit = submit_new(c->base, c->page, PAGE_SLOT_COURIER);
 	c->tenants = tenants_new();
 	c->outbox = outbox_new(c);

@@ -38,11 +38,12 @@ struct courier {
 	struct deliver *deliver;
 	struct poster *poster; /* libcurl */
 	struct retention *retention;
-	struct event *work;  /* a turn of it, now or when something is due */
-	struct event *again; /* after something failed */
-	bool scan;           /* the tables are to be looked through */
-	uint64_t scanned;    /* up to this tenant */
-	bool changed;        /* the gauges may be wrong */
+	struct event *work;   /* a turn of it, now or when something is due */
+	struct event *again;  /* after something failed */
+	bool scan;            /* the tables are to be looked through */
+	uint64_t scanned;     /* up to this tenant */
+	bool changed;         /* the gauges may be wrong */
+	unsigned unreachable; /* at the start, see names.h */
 };
 
 /* The program's main function; the result is the exit status. */
@@ -61,7 +62,7 @@ int courier_configure(struct courier *c, const struct wire_record *rec);
 void courier_drain(struct courier *c, uint64_t timeout_ms);
 /* There is something to do for a tenant; 0 = look through the tables. */
 void courier_wake(struct courier *c, uint64_t tenant);
-/* From time to time. */
+/* From time to time; may drain. */
 void courier_tick(struct courier *c);
 
 #endif

@@ -17,6 +17,7 @@ chatapi_courier_SOURCES = \
 	src/courier/deliver.c src/courier/deliver.h \
 	src/courier/libcurl.c src/courier/libcurl.h \
 	src/courier/main.c \
+	src/courier/names.c src/courier/names.h \
 	src/courier/outbox.c src/courier/outbox.h \
 	src/courier/post.c src/courier/post.h \
 	src/courier/retention.c src/courier/retention.h \

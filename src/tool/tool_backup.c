@@ -133,6 +133,17 @@ follow(struct copying *c, const char *suffix)
 	}
 }
 
+/* Does it name a file where copies are made, and nowhere else? */
+static bool
+is_suffix(struct str s, size_t size)
+{
+	size_t dir = strlen(STORE_BACKUP_DIR);
+
+	return s.len > dir && s.len < size &&
+	    memcmp(s.p, STORE_BACKUP_DIR, dir) == 0 &&
+	    memchr(s.p + dir, '/', s.len - dir) == NULL;
+}
+
 /* One try: 1 complete, 0 another one may do, -1. */
 static int
 copy_online(struct copying *c)
@@ -144,8 +155,7 @@ copy_online(struct copying *c)
 		return -1;
 	if (r.outcome != OUTCOME_OK)
 		return look_refused(&r);
-	if (r.text.len >= sizeof(suffix) ||
-	    memchr(r.text.p, '/', r.text.len) != NULL) {
+	if (!is_suffix(r.text, sizeof(suffix))) {
 		(void)tool_error("the answer is not understood");
 		return -1;
 	}

@@ -142,6 +142,10 @@ worker_configure(struct worker *w, const struct wire_record *rec)
 	log_init("worker", (int)w->seat);
 	worker_title(w, "");
 	log_set_level(w->config.log_level);
+	worker_console(w);
+	/* Before the database: SQLite would open the log to write, and what
+	 * is open stays so. */
+	confine(ROLE_WORKER, &w->config);
 	w->reader = reader_open(w->config.dsn.path,
 	    w->config.dsn.busy_timeout_ms);
 	if (w->reader == NULL)
@@ -154,13 +158,11 @@ worker_configure(struct worker *w, const struct wire_record *rec)
 	w->feeder = feeder_new(w);
 	w->typing = typing_new(w);
 	w->ws = ws_list_new(w);
-	worker_console(w);
 	for (uint32_t i = 0; i < r.nlisteners; i++)
 		fds[i] = CHILD_FD_LISTEN + (int)i;
 	w->http = http_new(w, fds, r.kinds, r.nlisteners);
 	if (w->http == NULL)
 		return -1;
-	confine(ROLE_WORKER, &w->config);
 	page_set(w->page, w->page_slot, GAUGE_WORKER_READY, 1);
 	bus_ready(w->bus);
 	log_info("worker ready", "pid=%d", (int)getpid());

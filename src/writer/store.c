@@ -210,6 +210,14 @@ store_close(struct store *s)
 	free(s);
 }
 
+void
+store_keep_log(struct store *s)
+{
+	int on = 1;
+
+	(void)sqlite3_file_control(s->db, NULL, SQLITE_FCNTL_PERSIST_WAL, &on);
+}
+
 /* Memory must not show what the database does not hold. */
 static void
 store_forget(struct store *s)

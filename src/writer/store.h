@@ -29,13 +29,22 @@ struct store *store_open(const struct dsn *dsn, char *err, size_t errsize);
 /* Checkpoints and closes. */
 void store_close(struct store *s);
 /*
+ * From now on closing leaves the log (empty) and its index where they are:
+ * who may not remove files need not, and who opens files by rules for these
+ * very files finds them again.
+ */
+void store_keep_log(struct store *s);
+/*
  * What tenants' secrets are sealed with: borrowed; without it none can be set.
  * The check logs whose secrets cannot be opened (a database without its key
- * file) and returns how many tenants these are, -1 when it failed.
+ * file) and returns how many tenants these are, -1 when it failed.  The last
+ * one makes the key file where nothing is sealed yet, for who cannot later; it
+ * logs why it could not.
  */
 struct secrets;
 void store_secrets(struct store *s, struct secrets *secrets);
 int store_secrets_check(struct store *s);
+void store_secrets_prepare(struct store *s);
 /* Newest schema version this binary knows. */
 unsigned store_schema_version(void);
 
@@ -115,10 +124,12 @@ bool store_erase_pending(const struct store *s);
 
 /* ---- store_backup.c ---- */
 /*
- * One copy of the whole database at a time, beside it, in a file of its name
- * and a suffix; its owner is whoever holds a flock on it.  0, or -1 with a
- * sentence in err (STORE_BACKUP_ERR_SIZE).
+ * One copy of the whole database at a time, in a directory beside it that is
+ * there for nothing else; its file's name is the database's and a suffix, and
+ * its owner is whoever holds a flock on it.  0, or -1 with a sentence in err
+ * (STORE_BACKUP_ERR_SIZE).
  */
+#define STORE_BACKUP_DIR DSN_STAGING_SUFFIX "/"
 #define STORE_BACKUP_SUFFIX_SIZE 32
 #define STORE_BACKUP_ERR_SIZE 4400
 int store_backup_begin(struct store *s, char *err, size_t errsize);
@@ -135,6 +146,8 @@ void store_backup_progress(const struct store *s, uint64_t *done,
 /* Ends the one under way, if any, and closes its file, which stays only if
  * `keep`.  -1: it could not be closed properly, and is gone. */
 int store_backup_end(struct store *s, bool keep);
+/* Makes the directory, for who cannot when a copy is wanted. */
+void store_backup_prepare(const struct store *s);
 /* At the start: removes copies that nobody will finish. */
 void store_backup_clean(const struct store *s);
 /*

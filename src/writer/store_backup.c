@@ -26,7 +26,6 @@
 #define PAGE_SIZE 4096
 /* What the server itself may need while the copy grows. */
 #define KEEP_FREE ((uint64_t)16 * 1024 * 1024)
-#define INFIX "-backup-"
 #define RANDOM_BYTES 8
 
 struct store_backup {
@@ -61,18 +60,13 @@ store_restoring(const struct store *s)
 
 /* ---- copies that nobody will finish ---- */
 
-/* Is it "<base>-backup-<hex>", or one of SQLite's files of that? */
+/* Is it "<hex>", or one of SQLite's files of that? */
 static bool
-backup_name(const char *name, const char *base)
+backup_name(const char *name)
 {
 	static const char *const ends[] = { "", "-journal", "-wal", "-shm" };
-	size_t len = strlen(base), hex;
+	size_t hex = strspn(name, "0123456789abcdef");
 
-	if (strncmp(name, base, len) != 0 ||
-	    strncmp(name + len, INFIX, sizeof(INFIX) - 1) != 0)
-		return false;
-	name += len + sizeof(INFIX) - 1;
-	hex = strspn(name, "0123456789abcdef");
 	if (hex != RANDOM_BYTES * 2)
 		return false;
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
@@ -95,18 +89,24 @@ backup_remove_stale(int dir, const char *name)
 }
 
 void
+store_backup_prepare(const struct store *s)
+{
+	char *path = backup_beside(s, STORE_BACKUP_DIR);
+
+	/* Whether it is there and can be used shows when a copy is made. */
+	(void)mkdir(path, 0700);
+	free(path);
+}
+
+void
 store_backup_clean(const struct store *s)
 {
-	char *path = backup_beside(s, ""), *slash = strrchr(path, '/');
-	const char *base = slash != NULL ? slash + 1 : path;
+	char *path = backup_beside(s, STORE_BACKUP_DIR);
+	DIR *d = opendir(path);
 	struct dirent *e;
-	DIR *d;
 
-	if (slash != NULL)
-		*slash = '\0';
-	d = opendir(slash == NULL ? "." : slash == path ? "/" : path);
 	while (d != NULL && (e = readdir(d)) != NULL)
-		if (backup_name(e->d_name, base))
+		if (backup_name(e->d_name))
 			backup_remove_stale(dirfd(d), e->d_name);
 	if (d != NULL)
 		(void)closedir(d);
@@ -168,9 +168,11 @@ store_backup_begin(struct store *s, char *err, size_t errsize)
 	b = mem_alloc(sizeof(*b));
 	randombytes_buf(random, sizeof(random));
 	(void)sodium_bin2hex(hex, sizeof(hex), random, sizeof(random));
-	(void)snprintf(b->suffix, sizeof(b->suffix), "%s%s", INFIX, hex);
+	(void)snprintf(b->suffix, sizeof(b->suffix), "%s%s", STORE_BACKUP_DIR,
+	    hex);
 	b->path = backup_beside(s, b->suffix);
 	s->backup = b;
+	store_backup_prepare(s);
 	if (backup_create(b) == -1)
 		(void)snprintf(err, errsize, "cannot make %s: %s", b->path,
 		    strerror(errno));

@@ -478,3 +478,18 @@ store_secrets_check(struct store *s)
 		    lost);
 	return rc == -1 ? -1 : lost;
 }
+
+void
+store_secrets_prepare(struct store *s)
+{
+	char err[512], quoted[600];
+	enum secret_result result = secret_load(s->secrets, err, sizeof(err));
+
+	if (result == SECRET_NO_FILE && nothing_sealed(s) == 1)
+		result = secret_make(s->secrets, err, sizeof(err));
+	else if (result == SECRET_NO_FILE)
+		return;
+	if (result != SECRET_OK)
+		log_warn("no key file", "error=%s",
+		    log_quote(quoted, sizeof(quoted), err, strlen(err)));
+}

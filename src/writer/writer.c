@@ -120,6 +120,9 @@ writer_configure(struct writer *w, const struct wire_record *rec)
 	w->secrets = secret_new(w->config.key_file, w->config.dsn.path);
 	store_secrets(w->store, w->secrets);
 	(void)store_secrets_check(w->store);
+	store_secrets_prepare(w->store);
+	store_backup_prepare(w->store);
+	store_keep_log(w->store);
 	w->commit = commit_new(w->base, w->store, w->page, w->bus);
 	w->backup = backup_new(w->base, w->store, w->bus);
 	/* Usually the writer before this one left it at 1. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Backups of a running server, and putting them back."""
 import errno
+import glob
 import json
 import os
 import re
@@ -39,9 +40,11 @@ def start_tool(directory, *args, **more):
 
 def litter(directory):
     """Files of backups and restores that were not finished."""
+    staging = os.path.join("chatapi.db-staging", "")
     return [n for n in os.listdir(directory)
-            if "-backup-" in n or n.endswith(".part") or
-            n.startswith("chatapi.db-restor")]
+            if n.endswith(".part") or n.startswith("chatapi.db-restor")] + \
+        [os.path.relpath(n, directory)
+         for n in glob.glob(os.path.join(directory, staging + "*"))]
 
 
 def query(path, sql, *args):

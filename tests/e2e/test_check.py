@@ -89,7 +89,7 @@ def test_sound(start_server, tmp_path):
         # Subscription, notifications, inboxes, deliveries.
         assert out["waiting"] == 1 + 3 + 5 + 5
         assert bool(out["not_checked"]) == (args == ())
-    assert not [n for n in os.listdir(server.dir) if "-backup-" in n]
+    assert os.listdir(os.path.join(server.dir, "chatapi.db-staging")) == []
     run("-d", "file:chatapi.db", "backup", tmp_path / "b.db", cwd=server.dir)
     assert check(server, tmp_path / "b.db")[1]["messages"] == 60
     assert os.listdir(tmp_path) == ["b.db"]

@@ -487,15 +487,35 @@ def test_new_database_on_a_disk_that_fills(preload):
     assert count > 20
 
 
-def test_start_on_a_full_disk(start_server, disk):
+def test_start_on_a_disk_that_takes_nothing(start_server, preload):
     """An old database is not opened either, but is not harmed."""
-    server = start_on(start_server, disk, workers=2).start()
+    server = start_on(start_server, preload, workers=2).start()
     talk = Talk(server)
     server.stop()
-    disk.fill()
-    refused(disk)
-    disk.heal()
+    preload.fill()
+    refused(preload)
+    preload.heal()
     server.start()
+    talk.ann = talk.tenant.user("ann")
+    talk.kept.append(talk.ann.say(talk.room, "after"))
+    talk.check_history()
+
+
+def test_start_on_a_full_disk(start_server, tmpfs):
+    """The log's file has stayed: reads are served, as they were before."""
+    server = start_on(start_server, tmpfs, workers=2).start()
+    talk = Talk(server)
+    server.stop()
+    tmpfs.fill()
+    before = len(server.log())
+    server.launch()
+    until(lambda: 'msg="ready"' in server.log()[before:], "it was ready")
+    check_sick(server)
+    talk.ann = talk.tenant.user("ann")
+    talk.check_history()
+    asyncio.run(talk.until_refused())
+    tmpfs.heal()
+    wait_well(server)
     talk.ann = talk.tenant.user("ann")
     talk.kept.append(talk.ann.say(talk.room, "after"))
     talk.check_history()

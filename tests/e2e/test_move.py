@@ -85,7 +85,7 @@ def test_moves(start_server, tmp_path):
         a, "export", "--tenant", tenant.id, "--passphrase-file",
         tmp_path / "phrase", "--json", tmp_path / "t.export").stdout)
     assert out["rooms"] == 3 and out["messages"] == 360 and out["secrets"]
-    assert not [n for n in os.listdir(a.dir) if "-backup-" in n]
+    assert os.listdir(os.path.join(a.dir, "chatapi.db-staging")) == []
     raw = (tmp_path / "t.export").read_bytes()
     assert secret["jwt_secret"].encode() not in raw
     assert made["webhook_secret"].encode() not in raw

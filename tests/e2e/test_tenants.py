@@ -702,15 +702,20 @@ def refused(tenant, body):
     return got
 
 
-def test_key_file_is_made_at_first_need(start_server):
-    server = start_server(workers=2)
-    tenant = Tenant(server)
-    patch(tenant, {"name": "x", "jwt_public_key": ED25519}).expect(200)
+def test_key_file_is_made_at_the_start(start_server):
+    """Once, and by commands without a server only when there is need."""
+    server = start_server(workers=2, launch=False)
+    made = json.loads(tool(server, "tenant", "create", "acme",
+                           "--json").stdout)
+    tool(server, "tenant", "update", made["tenant_id"], "name=x")
     assert not os.path.exists(key_file(server))
-    patch(tenant, {"jwt_secret": HS256}).expect(200)
+    server.start()
     with open(key_file(server), "rb") as f:
         key = f.read()
     assert len(key) == 32 and len(set(key)) > 8
+    tenant = Tenant(server)
+    patch(tenant, {"name": "x", "jwt_public_key": ED25519}).expect(200)
+    patch(tenant, {"jwt_secret": HS256}).expect(200)
     assert os.stat(key_file(server)).st_mode & 0o7777 == 0o600
     old = server.pid_of("writer")
     server.kill("writer")

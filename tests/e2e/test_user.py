@@ -121,11 +121,11 @@ def test_changes_its_user(server, place):
         assert s["NoNewPrivs"] == "1"
     tenant = Tenant(server)
     tenant.user("ann").make_room()
-    # The first secret makes the key file.
     operator(server).call("PATCH", f"/admin/tenants/{tenant.id}",
                           {"jwt_secret": "x" * 32}).expect(200)
     check_owners(place, "chatapi.db", "chatapi.db-wal", "chatapi.db-lock",
-                 "chatapi.db-ctl", "chatapi.db-secrets")
+                 "chatapi.db-ctl", "chatapi.db-secrets",
+                 "chatapi.db-staging")
     old = server.kill("worker", 0)
     server.wait_respawn("worker", 0, old)
     old = server.kill("writer")
@@ -145,7 +145,7 @@ def free(port):
 @pytest.mark.parametrize("name, mode", [
     ("chatapi.db", 0o644), ("chatapi.db-wal", 0o600),
     ("chatapi.db-shm", 0o600), ("chatapi.db-lock", 0o600),
-    ("chatapi.db-secrets", 0o600)])
+    ("chatapi.db-secrets", 0o600), ("chatapi.db-staging", 0o700)])
 def test_file_of_another(place, name, mode):
     path = os.path.join(place, name)
     with open(path, "wb"):

@@ -71,9 +71,27 @@ kind_of(const char *name)
 		return DISK_ROLLBACK;
 	if (strcmp(name, "-shm") == 0)
 		return DISK_SHM;
-	if (strcmp(name, "-lock") == 0 || strncmp(name, "-ctl", 4) == 0)
+	if (strcmp(name, "-lock") == 0 || strncmp(name, "-ctl", 4) == 0 ||
+	    strncmp(name, "-secrets", 8) == 0)
 		return 0;
 	return DISK_OTHER;
+}
+
+/* The slash behind which the name in the database's directory begins, NULL
+ * when there is none; copies are made in a directory of theirs there. */
+static const char *
+last_slash(const char *path)
+{
+	static const char staging[] = "-staging/";
+	const char *slash = strrchr(path, '/'), *p = slash;
+	size_t n = strlen(base);
+
+	while (p != NULL && p > path && p[-1] != '/')
+		p--;
+	if (p == NULL || strncmp(p, base, n) != 0 ||
+	    strncmp(p + n, staging, sizeof(staging) - 1) != 0)
+		return slash;
+	return p > path ? p - 1 : NULL;
 }
 
 /* The name in the database's directory, or NULL for another file. */
@@ -81,7 +99,7 @@ static const char *
 name_in_dir(const char *path)
 {
 	char parent[4096] = ".";
-	const char *slash = strrchr(path, '/');
+	const char *slash = last_slash(path);
 	struct stat st;
 
 	if (!active)

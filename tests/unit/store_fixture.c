@@ -117,24 +117,36 @@ fixture_up(void **state)
 	return 0;
 }
 
-int
-fixture_down(void **state)
+static void
+remove_all(const char *dir)
 {
-	struct fixture *f = *state;
 	struct dirent *e;
 	char path[512];
-	DIR *d;
+	DIR *d = opendir(dir);
 
-	store_close(f->store);
-	d = opendir(f->dir);
-	assert_non_null(d);
+	if (d == NULL)
+		return;
 	while ((e = readdir(d)) != NULL) {
-		snprintf(path, sizeof(path), "%s/%s", f->dir, e->d_name);
+		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
 		if (e->d_name[0] != '.')
 			unlink(path);
 	}
 	closedir(d);
-	assert_int_equal(rmdir(f->dir), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+int
+fixture_down(void **state)
+{
+	struct fixture *f = *state;
+	char staging[sizeof(f->dsn.path) + 16];
+
+	store_close(f->store);
+	snprintf(staging, sizeof(staging), "%s%s", f->dsn.path,
+	    DSN_STAGING_SUFFIX);
+	remove_all(staging);
+	remove_all(f->dir);
+	assert_int_equal(access(f->dir, F_OK), -1);
 	buf_free(&f->rec);
 	buf_free(&f->replies);
 	buf_free(&f->events);

@@ -34,7 +34,8 @@
 #define SYS_io_uring_setup 425
 #endif
 
-/* Each file is in one of three directories below it: data, keys, other. */
+/* Each file is in one of these directories below it: data, where a key of
+ * TLS is beside the database, data/db-staging, keys, other. */
 static char top[] = "/tmp/chatapi-confine-XXXXXX";
 static struct config c;
 static int listening;
@@ -85,6 +86,12 @@ truncate_db(void)
 }
 
 static int
+read_wal(void)
+{
+	return opened("data/db-wal", O_RDONLY);
+}
+
+static int
 write_wal(void)
 {
 	return opened("data/db-wal", O_RDWR);
@@ -97,40 +104,124 @@ write_shm(void)
 }
 
 static int
-make_beside(void)
+made(const char *name)
 {
-	int e = opened("data/db-new", O_RDWR | O_CREAT | O_EXCL);
+	int e = opened(name, O_RDWR | O_CREAT | O_EXCL);
 
 	if (e == 0)
-		e = result(unlink(in_top("data/db-new")));
+		e = result(unlink(in_top(name)));
 	return e;
+}
+
+static int
+make_beside(void)
+{
+	return made("data/db-new");
+}
+
+static int
+make_copy(void)
+{
+	return made("data/db-staging/0123456789abcdef");
+}
+
+static int
+list_beside(void)
+{
+	return opened("data", O_RDONLY | O_DIRECTORY);
+}
+
+static int
+renamed(const char *name, const char *to)
+{
+	char from[200];
+
+	(void)snprintf(from, sizeof(from), "%s", in_top(name));
+	return result(rename(from, in_top(to)));
 }
 
 static int
 remove_db(void)
 {
-	char from[200];
-
-	(void)snprintf(from, sizeof(from), "%s", in_top("data/db"));
-	return result(rename(from, in_top("other/db")));
+	return renamed("data/db", "other/db");
 }
 
 static int
-read_key(void)
+rename_db(void)
+{
+	return renamed("data/db", "data/db-away");
+}
+
+static int
+remove_wal(void)
+{
+	return result(unlink(in_top("data/db-wal")));
+}
+
+static int
+read_beside(void)
+{
+	return opened("data/tls.key", O_RDONLY);
+}
+
+static int
+write_beside(void)
+{
+	return opened("data/tls.key", O_WRONLY);
+}
+
+static int
+truncate_beside(void)
+{
+	return result(truncate(in_top("data/tls.key"), 0));
+}
+
+static int
+remove_beside(void)
+{
+	return result(unlink(in_top("data/tls.key")));
+}
+
+static int
+replace_beside(void)
+{
+	return renamed("data/db-staging/copy", "data/tls.key");
+}
+
+static int
+read_default_key(void)
 {
 	return opened("data/db-secrets", O_RDONLY);
 }
 
 static int
-read_other_key(void)
+write_default_key(void)
+{
+	return opened("data/db-secrets", O_WRONLY | O_CREAT);
+}
+
+static int
+read_key(void)
 {
 	return opened("keys/key", O_RDONLY);
 }
 
 static int
-write_other_key(void)
+write_key(void)
 {
 	return opened("keys/key", O_WRONLY | O_CREAT);
+}
+
+static int
+remove_key(void)
+{
+	return result(unlink(in_top("keys/key")));
+}
+
+static int
+read_key_beside(void)
+{
+	return opened("keys/tls.key", O_RDONLY);
 }
 
 static int
@@ -151,14 +242,48 @@ make_other(void)
 	return opened("other/new", O_WRONLY | O_CREAT);
 }
 
+/* What this machine does not have is no refusal. */
 static int
-read_resolver(void)
+read_system(const char *path)
 {
-	int fd = open("/etc/nsswitch.conf", O_RDONLY), e = result(fd);
+	int fd = open(path, O_RDONLY), e = result(fd);
 
 	if (fd != -1)
 		close(fd);
 	return e == ENOENT ? 0 : e;
+}
+
+static int
+read_resolver(void)
+{
+	int e = read_system("/etc/resolv.conf");
+
+	return e != 0 ? e : read_system("/etc/nsswitch.conf");
+}
+
+static int
+read_authorities(void)
+{
+	return read_system("/etc/ssl/certs");
+}
+
+/* As our own settings are, and keys may be. */
+static int
+read_settings(void)
+{
+	return read_system("/etc/group");
+}
+
+static int
+read_programs(void)
+{
+	return read_system("/usr/bin/env");
+}
+
+static int
+list_settings(void)
+{
+	return read_system("/etc");
 }
 
 static int
@@ -335,17 +460,33 @@ static const struct {
 	{ TRY(read_db), FILES, 0, 0, 0 },
 	{ TRY(write_db), FILES, EACCES, 0, EACCES },
 	{ TRY(truncate_db), 3, EACCES, 0, EACCES },
+	{ TRY(read_wal), FILES, 0, 0, 0 },
 	{ TRY(write_wal), FILES, EACCES, 0, EACCES },
 	{ TRY(write_shm), FILES, 0, 0, 0 },
-	{ TRY(make_beside), FILES, EACCES, 0, EACCES },
+	{ TRY(make_beside), FILES, EACCES, EACCES, EACCES },
+	{ TRY(make_copy), FILES, EACCES, 0, EACCES },
+	{ TRY(list_beside), FILES, EACCES, 0, EACCES },
 	{ TRY(remove_db), FILES, EACCES, EACCES, EACCES },
+	{ TRY(rename_db), FILES, EACCES, EACCES, EACCES },
+	{ TRY(remove_wal), FILES, EACCES, EACCES, EACCES },
+	{ TRY(read_beside), FILES, EACCES, EACCES, EACCES },
+	{ TRY(write_beside), FILES, EACCES, EACCES, EACCES },
+	{ TRY(truncate_beside), 3, EACCES, EACCES, EACCES },
+	{ TRY(remove_beside), FILES, EACCES, EACCES, EACCES },
+	{ TRY(replace_beside), FILES, EACCES, EACCES, EACCES },
+	{ TRY(read_default_key), FILES, EACCES, EACCES, EACCES },
 	{ TRY(read_key), FILES, 0, 0, 0 },
-	{ TRY(read_other_key), FILES, 0, 0, 0 },
-	{ TRY(write_other_key), FILES, EACCES, EACCES, EACCES },
+	{ TRY(write_key), FILES, EACCES, EACCES, EACCES },
+	{ TRY(remove_key), FILES, EACCES, EACCES, EACCES },
+	{ TRY(read_key_beside), FILES, EACCES, EACCES, EACCES },
 	{ TRY(read_other), FILES, EACCES, EACCES, EACCES },
 	{ TRY(write_other), FILES, EACCES, EACCES, EACCES },
 	{ TRY(make_other), FILES, EACCES, EACCES, EACCES },
 	{ TRY(read_resolver), FILES, EACCES, EACCES, 0 },
+	{ TRY(read_authorities), FILES, EACCES, EACCES, 0 },
+	{ TRY(read_settings), FILES, EACCES, EACCES, EACCES },
+	{ TRY(read_programs), FILES, EACCES, EACCES, EACCES },
+	{ TRY(list_settings), FILES, EACCES, EACCES, EACCES },
 	{ TRY(tcp_bind), NET, EACCES, EACCES, EACCES },
 	{ TRY(tcp_connect), NET, EACCES, EACCES, 0 },
 	{ TRY(tcp_socket), CALLS, EPERM, EPERM, 0 },
@@ -440,8 +581,10 @@ static void
 test_unconfined(void **state)
 {
 	static int (*const fns[])(void) = { write_db, write_wal, make_beside,
-		read_other, write_other, tcp_socket, tcp_connect, execute,
-		signal_parent, code, code_later };
+		make_copy, list_beside, read_beside, write_beside, read_key,
+		write_key, read_default_key, read_settings, read_other,
+		write_other, tcp_socket, tcp_connect, execute, signal_parent,
+		code, code_later };
 	int got;
 
 	(void)state;
@@ -451,22 +594,53 @@ test_unconfined(void **state)
 	}
 }
 
-/* The writer makes the key file where there is none, the others never. */
 static void
-test_missing_key_file(void **state)
+test_tried(enum role role, int (*fn)(void), int want)
 {
 	int got;
+
+	in_child(role, fn, &got);
+	if (got != want)
+		fail_msg("role %d: %s instead of %s", role, strerror(got),
+		    strerror(want));
+}
+
+/* Beside the database, and nobody may do more because of that. */
+static void
+test_key_beside_database(void **state)
+{
+	static const enum role roles[] = { ROLE_WORKER, ROLE_WRITER,
+		ROLE_COURIER };
+	char *elsewhere = c.key_file;
 
 	(void)state;
 	if (files == 0)
 		skip();
+	c.key_file = NULL;
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+		test_tried(roles[i], read_default_key, 0);
+		test_tried(roles[i], write_default_key, EACCES);
+		test_tried(roles[i], read_key, EACCES);
+		test_tried(roles[i], make_beside, EACCES);
+		test_tried(roles[i], read_beside, EACCES);
+	}
+	c.key_file = elsewhere;
+}
+
+/* Where there is none it can be put back or made, by nobody but the writer. */
+static void
+test_missing_key_file(void **state)
+{
+	(void)state;
+	if (files == 0)
+		skip();
 	assert_int_equal(unlink(in_top("keys/key")), 0);
-	in_child(ROLE_WORKER, write_other_key, &got);
-	assert_int_equal(got, EACCES);
-	in_child(ROLE_COURIER, write_other_key, &got);
-	assert_int_equal(got, EACCES);
-	in_child(ROLE_WRITER, write_other_key, &got);
-	assert_int_equal(got, 0);
+	test_tried(ROLE_WORKER, write_key, EACCES);
+	test_tried(ROLE_COURIER, write_key, EACCES);
+	test_tried(ROLE_WRITER, make_beside, EACCES);
+	test_tried(ROLE_WRITER, write_key, 0);
+	/* It is there again. */
+	test_tried(ROLE_WRITER, write_key, EACCES);
 }
 
 /* ---- the place ---- */
@@ -486,18 +660,21 @@ probe_calls(void)
 static int
 setup(void **state)
 {
-	static const char *const made[] = { "data/db", "data/db-wal",
-		"data/db-shm", "data/db-secrets", "keys/key", "other/file" };
+	static const char *const names[] = { "data/db", "data/db-wal",
+		"data/db-shm", "data/db-secrets", "data/tls.key",
+		"data/db-staging/copy", "keys/key", "keys/tls.key",
+		"other/file" };
 	struct sockaddr_in sa = { .sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
 	(void)state;
 	if (mkdtemp(top) == NULL || mkdir(in_top("data"), 0700) == -1 ||
+	    mkdir(in_top("data/db-staging"), 0700) == -1 ||
 	    mkdir(in_top("keys"), 0700) == -1 ||
 	    mkdir(in_top("other"), 0700) == -1)
 		return -1;
-	for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++)
-		if (opened(made[i], O_RDWR | O_CREAT) != 0)
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (opened(names[i], O_RDWR | O_CREAT) != 0)
 			return -1;
 	(void)snprintf(c.dsn.path, sizeof(c.dsn.path), "%s", in_top("data/db"));
 	c.key_file = strdup(in_top("keys/key"));
@@ -515,9 +692,11 @@ static int
 teardown(void **state)
 {
 	static const char *const names[] = { "data/db", "data/db-wal",
-		"data/db-shm", "data/db-secrets", "keys/key", "other/file",
-		"other/new" };
-	static const char *const dirs[] = { "data", "keys", "other", "" };
+		"data/db-shm", "data/db-secrets", "data/tls.key",
+		"data/db-staging/copy", "keys/key", "keys/tls.key",
+		"other/file", "other/new" };
+	static const char *const dirs[] = { "data/db-staging", "data", "keys",
+		"other", "" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -537,6 +716,7 @@ main(void)
 		cmocka_unit_test(test_worker),
 		cmocka_unit_test(test_writer),
 		cmocka_unit_test(test_courier),
+		cmocka_unit_test(test_key_beside_database),
 		cmocka_unit_test(test_missing_key_file),
 	};
 

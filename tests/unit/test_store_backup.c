@@ -186,10 +186,12 @@ test_stale(void **state)
 	char stale[PATH_SIZE], held[PATH_SIZE], other[PATH_SIZE];
 	int fd;
 
-	snprintf(stale, sizeof(stale), "%s-backup-0123456789abcdef",
+	snprintf(stale, sizeof(stale), "%s-staging/0123456789abcdef",
 	    f->dsn.path);
-	snprintf(held, sizeof(held), "%s-backup-fedcba9876543210", f->dsn.path);
-	snprintf(other, sizeof(other), "%s-backup-of-monday", f->dsn.path);
+	snprintf(held, sizeof(held), "%s-staging/fedcba9876543210",
+	    f->dsn.path);
+	snprintf(other, sizeof(other), "%s-staging/of-monday", f->dsn.path);
+	store_backup_prepare(f->store);
 	assert_int_equal(close(open(stale, O_CREAT | O_WRONLY, 0600)), 0);
 	assert_int_equal(close(open(other, O_CREAT | O_WRONLY, 0600)), 0);
 	fd = open(held, O_CREAT | O_RDWR, 0600);
@@ -202,6 +204,7 @@ test_stale(void **state)
 	fixture_reopen(f);
 	assert_false(there(held));
 	assert_true(there(other));
+	assert_int_equal(unlink(other), 0);
 }
 
 static void
