@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define PAGE_MAGIC UINT32_C(0x63686170)
-#define PAGE_LAYOUT 7       /* raised with every change of this file */
+#define PAGE_LAYOUT 8       /* raised with every change of this file */
 #define PAGE_SLOTS 80       /* processes alive at once */
 #define PAGE_SLOT_RETIRED 0 /* what dead children had counted */
 #define PAGE_SLOT_MASTER 1
@@ -54,6 +54,7 @@ enum page_counter {
 	COUNTER_WEBHOOKS_FAILED,     /* courier: tries that were not */
 	COUNTER_WEBHOOKS_DEAD,       /* courier: given up */
 	COUNTER_RETENTION_TRIMS,     /* courier: rooms cut */
+	COUNTER_ACCEPT_PAUSES,       /* worker: seconds without accepting */
 	PAGE_GAUGE0 = 48,
 	GAUGE_CONNECTIONS = PAGE_GAUGE0, /* worker: open WebSockets */
 	GAUGE_CONNECTIONS_BEHIND,        /* worker: with a feed behind */

@@ -25,14 +25,8 @@
 #include "worker.h"
 
 #define REPLY_MAX ((size_t)32 * 1024 * 1024)
-#define ACCEPT_PAUSE_S 1
-/* At one wake-up: the others get theirs, from a queue that all workers share
- * as well as from the loop. */
-#define ACCEPT_AT_ONCE 8
 /* No byte acknowledged for this long and the peer is taken for dead. */
 #define USER_TIMEOUT_MS 60000
-
-static const struct timeval accept_pause = { ACCEPT_PAUSE_S, 0 };
 
 static struct http_request *
 request_new(struct http *h, struct http_conn *c, struct evhttp_request *req)
@@ -331,44 +325,6 @@ http_on_request(struct evhttp_request *req, void *arg)
 		q->route->handler(q);
 }
 
-/* Out of descriptors, most likely: leave the queue alone for a moment. */
-static void
-accept_resume(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	evconnlistener_enable(arg);
-}
-
-static void
-accept_failed(struct evconnlistener *l, void *arg)
-{
-	(void)arg;
-	log_warn("cannot accept, pausing", "err=%d", errno);
-	evconnlistener_disable(l);
-	event_base_once(evconnlistener_get_base(l), -1, EV_TIMEOUT,
-	    accept_resume, l, &accept_pause);
-}
-
-void
-http_accepted(struct http *h)
-{
-	if (++h->accepted != ACCEPT_AT_ONCE)
-		return;
-	for (unsigned i = 0; i < h->nlisteners; i++)
-		evconnlistener_disable(h->listeners[i]);
-}
-
-void
-http_accepted_all(struct http *h)
-{
-	bool held = h->accepted >= ACCEPT_AT_ONCE;
-
-	h->accepted = 0;
-	for (unsigned i = 0; held && !h->stopping && i < h->nlisteners; i++)
-		evconnlistener_enable(h->listeners[i]);
-}
-
 /* Accepted sockets inherit these. */
 static void
 listener_options(int fd)
@@ -431,7 +387,7 @@ http_listen(struct http *h, int fd, uint8_t kind)
 		evconnlistener_free(l);
 		return -1;
 	}
-	evconnlistener_set_error_cb(l, accept_failed);
+	evconnlistener_set_error_cb(l, http_accept_failed);
 	h->listeners[h->nlisteners++] = l;
 	return 0;
 }

@@ -306,6 +306,7 @@ http_conn_adopt(struct http *h)
 		by_fd_set(h, c->fd, c);
 		evhttp_connection_set_closecb(evcon, conn_closed, c);
 		bufferevent_decref(bev);
+		http_accept_took(h, c->fd);
 	}
 }
 
@@ -554,9 +555,11 @@ http_conn_init(struct http *h)
 	h->devnull = open("/dev/null", O_RDWR | O_CLOEXEC);
 	h->adopt_ev = event_new(base, -1, 0, conn_adopt_cb, h);
 	h->fail_ev = event_new(base, -1, 0, conn_fail, h);
+	h->accept_ev = event_new(base, -1, 0, http_accept_resume, h);
+	http_accept_limit(h);
 	h->janitor_ev = event_new(base, -1, 0, conn_janitor, h);
 	if (h->devnull == -1 || h->adopt_ev == NULL || h->fail_ev == NULL ||
-	    h->janitor_ev == NULL)
+	    h->janitor_ev == NULL || h->accept_ev == NULL)
 		return -1;
 	return 0;
 }
@@ -574,6 +577,8 @@ http_conn_done(struct http *h)
 		event_free(h->adopt_ev);
 	if (h->fail_ev != NULL)
 		event_free(h->fail_ev);
+	if (h->accept_ev != NULL)
+		event_free(h->accept_ev);
 	if (h->janitor_ev != NULL)
 		event_free(h->janitor_ev);
 	if (h->devnull != -1)

@@ -89,6 +89,9 @@ struct http {
 	struct evconnlistener *listeners[HTTP_LISTENERS_MAX];
 	unsigned nlisteners;
 	unsigned accepted; /* in this turn of the loop */
+	int fd_max;        /* from it on descriptors are not for clients */
+	bool full;         /* there are none below it */
+	struct event *accept_ev;
 	struct http_conns conns;
 	struct http_conns fresh;  /* accepted in this turn of the loop */
 	struct http_conns timed;  /* within headers or body */
@@ -205,10 +208,19 @@ void http_request_id_new(struct http *h, char out[HTTP_REQUEST_ID_MAX + 1]);
 /* What ALLOWED_ORIGINS says to the request's Origin. */
 enum cors_verdict http_cors(const struct http_request *q);
 
-/* ---- http.c ---- */
-/* One more was accepted in this turn; the turn is over. */
+/* ---- http_accept.c ---- */
+/* Reads how many descriptors there may be; before the first is accepted. */
+void http_accept_limit(struct http *h);
+/* One more was accepted in this turn; which descriptor it has; the turn is
+ * over. */
 void http_accepted(struct http *h);
+void http_accept_took(struct http *h, int fd);
 void http_accepted_all(struct http *h);
+/* Callbacks of a listener's failure, and of h->accept_ev. */
+void http_accept_failed(struct evconnlistener *l, void *arg);
+void http_accept_resume(evutil_socket_t fd, short what, void *arg);
+
+/* ---- http.c ---- */
 void http_request_free(struct http_request *q);
 /* Its connection is going away before the answer. */
 void http_request_orphan(struct http_request *q);

@@ -41,6 +41,10 @@ const struct metric metrics_all[] = {
 	{ "chatapi_connections_denied_total", "connections_denied",
 	    "WebSockets over their user's limit.", COUNTER_CONNECTIONS_DENIED,
 	    NULL, { 0 } },
+	{ "chatapi_accept_pauses_total", "accept_pauses",
+	    "Seconds in which a worker took no connection, as it had no file "
+	    "descriptor left.",
+	    COUNTER_ACCEPT_PAUSES, NULL, { 0 } },
 	{ "chatapi_connections_behind", "connections_behind",
 	    "WebSockets with at least one room being caught up from the log.",
 	    GAUGE_CONNECTIONS_BEHIND, NULL, { 0 } },

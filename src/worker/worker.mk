@@ -32,6 +32,7 @@ worker_sources += \
 	src/worker/forwarded.c src/worker/forwarded.h \
 	src/worker/guard.c src/worker/guard.h \
 	src/worker/http.c src/worker/http.h src/worker/http_int.h \
+	src/worker/http_accept.c \
 	src/worker/http_conn.c \
 	src/worker/http_forwarded.c \
 	src/worker/http_identity.c \
