@@ -86,7 +86,7 @@ static const char *const sql[VIEW_SQL_LAST] = {
 static void
 view_log(struct view *v, const char *what)
 {
-	log_error(what, "err=%d msg=\"%s\"", sqlite3_extended_errcode(v->db),
+	log_error(what, "err=%d text=\"%s\"", sqlite3_extended_errcode(v->db),
 	    sqlite3_errmsg(v->db));
 }
 

@@ -18,6 +18,9 @@ struct link;
 struct master;
 
 #define CHILD_BUILD_MAX 64
+/* Three heartbeats; one that has become ready and then shows no life for
+ * longer is silent. */
+#define CHILD_FRESH_MS 7500
 
 enum child_state {
 	CHILD_GONE,

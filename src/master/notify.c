@@ -25,9 +25,6 @@
 #include "master.h"
 
 #define NOTIFY_STATUS_MS 10000
-/* Three of a child's heartbeats; one that has become ready and then shows no
- * life for longer is stuck. */
-#define NOTIFY_FRESH_MS 7500
 #define NOTIFY_TEXT 128
 
 struct notify {
@@ -53,7 +50,7 @@ static bool
 notify_stuck(const struct child *c, uint64_t now)
 {
 	return c->pid != 0 && c->state == CHILD_READY &&
-	    now > c->beat_ms + NOTIFY_FRESH_MS;
+	    now > c->beat_ms + CHILD_FRESH_MS;
 }
 
 static const struct child *

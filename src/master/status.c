@@ -43,7 +43,9 @@ status_state(const struct child *c)
 		return "leaving";
 	switch (c->state) {
 	case CHILD_READY:
-		return "ready";
+		return clock_mono_ms() > c->beat_ms + CHILD_FRESH_MS ?
+		    "silent" :
+		    "ready";
 	case CHILD_DRAINED:
 		return "leaving";
 	default:

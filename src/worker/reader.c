@@ -171,7 +171,7 @@ static const char *const sql[READER_SQL_LAST] = {
 static void
 reader_log(struct reader *r, const char *what)
 {
-	log_error(what, "err=%d msg=\"%s\"", sqlite3_extended_errcode(r->db),
+	log_error(what, "err=%d text=\"%s\"", sqlite3_extended_errcode(r->db),
 	    sqlite3_errmsg(r->db));
 }
 
