@@ -4,9 +4,13 @@ examplesdir = $(docdir)/examples
 dist_examples_DATA = contrib/prometheus/alerts.yml \
 	contrib/prometheus/prometheus.yml \
 	contrib/caddy/Caddyfile contrib/haproxy/haproxy.cfg
+grafanadir = $(examplesdir)/grafana
+dist_grafana_DATA = contrib/grafana/chatapi.json
+sysctldir = $(examplesdir)/sysctl
+dist_sysctl_DATA = contrib/sysctl/chatapi.conf
 nginxdir = $(examplesdir)/nginx
 dist_nginx_DATA = contrib/nginx/chatapi.conf
-dist_examples_SCRIPTS = contrib/demo contrib/ws-client
+dist_examples_SCRIPTS = contrib/demo contrib/salvage contrib/ws-client
 
 # The settings of a server that is a service.  A file that is there is the
 # operator's and stays, and so does one that he has changed.

@@ -101,6 +101,7 @@ EXTRA_DIST += \
 	tests/e2e/test_dead_letters.py \
 	tests/e2e/test_demo.py \
 	tests/e2e/test_die_together.py \
+	tests/e2e/test_dashboard.py \
 	tests/e2e/test_disk.py \
 	tests/e2e/test_dm_race.py \
 	tests/e2e/test_doc_site.py \
@@ -142,6 +143,8 @@ EXTRA_DIST += \
 	tests/e2e/test_retention.py \
 	tests/e2e/test_seam.py \
 	tests/e2e/test_settings.py \
+	tests/e2e/runbook.py \
+	tests/e2e/test_runbooks.py \
 	tests/e2e/test_samples.py \
 	tests/e2e/test_slow_many.py \
 	tests/e2e/test_slow_reader.py \

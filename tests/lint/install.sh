@@ -28,6 +28,9 @@ for f in bin/chatapi libexec/chatapi/chatapi-courier \
     share/doc/chatapi/operations.md share/doc/chatapi/openapi.json \
     share/doc/chatapi/examples/demo \
     share/doc/chatapi/examples/alerts.yml \
+    share/doc/chatapi/examples/grafana/chatapi.json \
+    share/doc/chatapi/examples/salvage \
+    share/doc/chatapi/examples/sysctl/chatapi.conf \
     share/chatapi/sql/0001_init.sql share/chatapi/console/index.html; do
 	[ -s "$dir/usr/$f" ] || failed="$failed $f"
 done
