@@ -17,8 +17,6 @@
 int
 main(int argc, char **argv)
 {
-	static const char *const say[] = { [CONFIG_HELP] = config_usage,
-		[CONFIG_VERSION] = config_version };
 	struct config c;
 	enum config_action action;
 	char err[512];
@@ -39,5 +37,5 @@ main(int argc, char **argv)
 	if (action == CONFIG_CHECK)
 		return check_main(&c);
 	config_free(&c);
-	return puts(say[action]) == EOF;
+	return puts(action == CONFIG_HELP ? config_usage : config_version) < 0;
 }

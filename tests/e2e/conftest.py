@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Fixtures: a server that most tests share, and servers of one's own."""
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ import contract                                         # noqa: E402
 from chat import Chat                                   # noqa: E402
 from client import Tenant                               # noqa: E402
 from harness import BIN, SLOW, Server, until            # noqa: E402
+from hook import Hook                                   # noqa: E402
 
 # A test that takes longer hangs.
 TEST_LIMIT = 900 if SLOW else 300
@@ -97,6 +99,26 @@ def finish(server, failed, name):
             keep_log(server, name)
         server.destroy()
         server.remove()
+
+
+@contextlib.contextmanager
+def served(request, name, **kwargs):
+    """A server that the tests of a module share."""
+    server = Server(**kwargs)
+    try:
+        server.start()
+        yield server
+    finally:
+        finish(server, request.session.testsfailed > 0 and
+               not server.running(), name)
+
+
+@pytest.fixture
+def hook():
+    """An endpoint for webhooks."""
+    h = Hook()
+    yield h
+    h.close()
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import time
 import pytest
 from chat import Chat
 from client import TIME, Rest, Tenant, operator
+from conftest import served
 from harness import MASTER_KEY, until
 from hook import ENV, Hook
 from metrics import scrape
@@ -24,23 +25,10 @@ ROWS = {"id", "attempts", "last_attempt_at", "error", "room_id",
 
 @pytest.fixture(scope="module")
 def hooked(request):
-    from conftest import finish
-    from harness import Server
-    server = Server(workers=2, env={
-        **ENV, "RETRY_MAX_ATTEMPTS": str(TRIES), "RETRY_INTERVAL": "20ms"})
-    try:
-        server.start()
+    with served(request, "dead-letters", workers=2, env={
+            **ENV, "RETRY_MAX_ATTEMPTS": str(TRIES),
+            "RETRY_INTERVAL": "20ms"}) as server:
         yield server
-    finally:
-        finish(server, request.session.testsfailed > 0 and
-               not server.running(), "dead-letters")
-
-
-@pytest.fixture
-def hook():
-    h = Hook()
-    yield h
-    h.close()
 
 
 @pytest.fixture
@@ -253,6 +241,7 @@ def test_few_lines_in_the_log(start_server, hook):
         ann.say(ann.make_room(["bob"])["room_id"], "x")
     tenant.backend().post(retry).expect(202)
     until(lambda: len(dead(tenant)["failed_messages"]) == 29, "it came")
+    until(lambda: "webhook works again" in server.log(), "the log said so")
     said = [line for line in server.log().splitlines()
             if 'msg="webhook' in line]
     assert [re.search(r'msg="(.*?)"', line)[1] for line in said] == [

@@ -12,29 +12,16 @@ import time
 import pytest
 from chat import Chat
 from client import TIME, Tenant, operator
+from conftest import served
 from harness import until
-from hook import ENV, Hook, verify
+from hook import ENV, verify
 
 
 @pytest.fixture(scope="module")
 def hooked(request):
     """A server that may send to this machine; shared by the module."""
-    from conftest import finish
-    from harness import Server
-    server = Server(workers=2, env=ENV)
-    try:
-        server.start()
+    with served(request, "hooked", workers=2, env=ENV) as server:
         yield server
-    finally:
-        finish(server, request.session.testsfailed > 0 and
-               not server.running(), "hooked")
-
-
-@pytest.fixture
-def hook():
-    h = Hook()
-    yield h
-    h.close()
 
 
 @pytest.fixture

@@ -10,17 +10,10 @@ import pytest
 from chat import Chat
 from client import Tenant
 from harness import scaled, until
-from hook import ENV, Hook
+from hook import ENV
 from test_webhooks import settled
 
 UNDER_WAY = 8           # requests to one tenant's endpoint at once
-
-
-@pytest.fixture
-def hook():
-    h = Hook()
-    yield h
-    h.close()
 
 
 class Flow(threading.Thread):
