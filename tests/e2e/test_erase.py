@@ -73,10 +73,13 @@ def check_erased(tenant, rooms, n):
 
 def check_files(server):
     """Not a byte of it is left in the stopped server's files."""
-    for name in os.listdir(server.dir):
-        if name.startswith("chatapi.db") and "ctl" not in name:
-            with open(os.path.join(server.dir, name), "rb") as f:
-                assert SECRET.encode() not in f.read(), name
+    files = [os.path.join(directory, name)
+             for directory, _, names in os.walk(server.dir) for name in names
+             if name.startswith("chatapi.db") and "ctl" not in name]
+    assert os.path.join(server.dir, "chatapi.db") in files
+    for path in files:
+        with open(path, "rb") as f:
+            assert SECRET.encode() not in f.read(), path
 
 
 async def test_live(start_server):
