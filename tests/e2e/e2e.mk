@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Tests of the whole program: real processes, real sockets.
 TESTS += tests/e2e/e2e.sh
-LONG_TESTS += tests/e2e/long.sh tests/e2e/soak.sh
+LONG_TESTS += tests/e2e/long.sh tests/e2e/long_soak.sh
 
 EXTRA_DIST += \
 	tests/e2e/browser.py \
@@ -65,7 +65,7 @@ EXTRA_DIST += \
 	tests/e2e/run \
 	tests/e2e/samples.py \
 	tests/e2e/soak \
-	tests/e2e/soak.sh \
+	tests/e2e/long_soak.sh \
 	tests/e2e/soaker/__init__.py \
 	tests/e2e/soaker/__main__.py \
 	tests/e2e/soaker/acts.py \
