@@ -101,12 +101,14 @@ class Hook:
                     out(self)
                     self.close_connection = True
                     return
-                status, headers, body = \
-                    (out, {}, b"ok") if isinstance(out, int) else out
+                # What follows a 204 is read as the next answer (RFC 9112).
+                status, headers, body = out if not isinstance(out, int) \
+                    else (out, {}, b"" if out == 204 else b"ok")
                 self.send_response(status)
                 for k, v in headers.items():
                     self.send_header(k, v)
-                self.send_header("Content-Length", str(len(body)))
+                if status != 204:
+                    self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
 
