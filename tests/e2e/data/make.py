@@ -49,14 +49,13 @@ class Old:
                 env={"PATH": os.environ["PATH"], "MASTER_API_KEY": MASTER,
                      "DEFAULT_RATE_LIMIT": "0", "WEBHOOK_ALLOW_PRIVATE": "1",
                      **env})
-        for _ in range(500):
-            try:
-                if self.call("GET", "/health", {})[0] == 200:
-                    return
-            except OSError:
-                pass
-            time.sleep(0.02)
-        raise SystemExit("it does not serve")
+        until(self.healthy, "it serves")
+
+    def healthy(self):
+        try:
+            return self.call("GET", "/health", {})[0] == 200
+        except OSError:
+            return False
 
     def call(self, method, path, headers, body=None):
         c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)

@@ -3,7 +3,6 @@
 import os
 import sqlite3
 import threading
-import time
 
 from harness import children_of, proc_stat, proc_title, until
 
@@ -107,12 +106,14 @@ class Sampler(threading.Thread):
 
     def idle_counts(self):
         """{role: descriptors} of processes that nobody uses."""
+        before = None
+
         def steady():
             # The master may still have an operator's command.
-            before = self.descriptors()
-            time.sleep(0.5)
-            return before == self.descriptors()
-        until(steady, "no descriptor is closed any more")
+            nonlocal before
+            last, before = before, self.descriptors()
+            return last == before
+        until(steady, "no descriptor is closed any more", every=0.5)
         self.look(low=True)
         out = {}
         for life in self.lives.values():

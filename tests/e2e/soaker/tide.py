@@ -29,6 +29,7 @@ class Tide:
         end = time.monotonic() + deadline
         with self.changed:
             self.high = False
+            self.changed.notify_all()
             while True:
                 left = {a.name for a in actors if a.is_alive()} - self.aground
                 if not left or time.monotonic() > end:
@@ -42,6 +43,11 @@ class Tide:
             self.changed.notify_all()
             while not self.high and not self.over:
                 self.changed.wait()
+
+    def pace(self, seconds):
+        """Between two turns; the ebb ends it."""
+        with self.changed:
+            self.changed.wait_for(lambda: not self.high or self.over, seconds)
 
 
 class Actor(threading.Thread):
@@ -63,8 +69,8 @@ class Actor(threading.Thread):
                     continue
                 self.try_turn()
                 if self.pause:
-                    time.sleep(self.pause * self.rng.uniform(0.3, 1.7)
-                               / self.world.options.rate)
+                    tide.pace(self.pause * self.rng.uniform(0.3, 1.7)
+                              / self.world.options.rate)
         except BaseException:
             self.world.fault(f"{self.name}: {traceback.format_exc()}")
             self.leave()
