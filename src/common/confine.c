@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "log.h"
+#include "secret.h"
 
 #ifdef WITHOUT_CONFINE
 const int confine_built = 0;
@@ -16,7 +17,8 @@ const int confine_built = 1;
 #endif
 
 void
-confine(enum role role, const struct config *config)
+confine(enum role role, const struct config *config,
+    const struct secrets *secrets)
 {
 	int files, calls;
 
@@ -30,7 +32,7 @@ confine(enum role role, const struct config *config)
 	}
 	/* The master has done so; Landlock and seccomp ask for it. */
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	files = confine_files(role, config);
+	files = confine_files(role, config, secret_loaded(secrets));
 	if (files == -1)
 		log_warn("files are not confined", "error=\"%s\"",
 		    strerror(errno));

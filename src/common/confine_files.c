@@ -202,8 +202,8 @@ allow_missing(const struct ruleset *r, const char *path, uint64_t what)
 	return rc;
 }
 
-/* Where it is missing, it is one that the operator has to put back or to make
- * a place for: while we run, if he likes. */
+/* Where it is missing or cannot be used, it is one that the operator has to
+ * put back or to make a place for: while we run, if he likes. */
 static int
 allow_key(const struct ruleset *r, enum role role, const struct config *c)
 {
@@ -246,10 +246,11 @@ allow_network(const struct ruleset *r)
 }
 
 static int
-allow_role(const struct ruleset *r, enum role role, const struct config *c)
+allow_role(const struct ruleset *r, enum role role, const struct config *c,
+    bool has_keys)
 {
 	if (allow_database(r, role, c->dsn.path) == -1 ||
-	    allow_key(r, role, c) == -1)
+	    (!has_keys && allow_key(r, role, c) == -1))
 		return -1;
 	if (role == ROLE_WORKER)
 		return allow(r, "/dev/null", OF_FILE);
@@ -257,7 +258,7 @@ allow_role(const struct ruleset *r, enum role role, const struct config *c)
 }
 
 int
-confine_files(enum role role, const struct config *config)
+confine_files(enum role role, const struct config *config, bool has_keys)
 {
 	uint64_t net = NET_BIND_TCP;
 	struct ruleset r;
@@ -273,7 +274,7 @@ confine_files(enum role role, const struct config *config)
 		net |= NET_CONNECT_TCP;
 	if (ruleset_new(&r, abi, net) == -1)
 		return -1;
-	rc = allow_role(&r, role, config);
+	rc = allow_role(&r, role, config, has_keys);
 	if (rc == 0)
 		rc = (int)syscall(SYS_landlock_restrict_self, r.fd, 0);
 	saved = errno;

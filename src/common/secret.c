@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The key file and what is sealed under it.  Run by the writer (or a tool in
- * its place), which may make the file, and by workers, which only read it.
- * Holds the key in locked memory and never logs it.
+ * its place), which may make the file, and by workers and the courier, which
+ * only read it.  Holds keys in locked memory and never logs them.
  *
- * Sealed: u8 version 1, 24 bytes of nonce, ciphertext with its tag.  The
- * associated data are version, kind and the tenant's public token.
+ * Sealed: u8 version, 24 bytes of nonce, ciphertext with its tag.  The
+ * associated data are version, kind and the tenant's public token.  Version 2
+ * has a key for each kind, derived from the file's by crypto_kdf (BLAKE2b)
+ * with the kind's number; version 1 had the file's for both.
  */
 #include "secret.h"
 
@@ -24,7 +26,10 @@
 #include "mem.h"
 
 #define NEW_SUFFIX ".new"
-#define SEALED_VERSION 1
+#define SEALED_VERSION 2
+#define SEALED_FILE_KEY 1 /* the version before */
+#define KDF_CONTEXT "chatapi."
+#define KINDS 2
 #define NONCE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG crypto_aead_xchacha20poly1305_ietf_ABYTES
 #define AD_SIZE (2 + ID_TOKEN_LEN)
@@ -32,12 +37,22 @@
 _Static_assert(1 + NONCE + TAG == SECRET_OVERHEAD, "as the header says");
 _Static_assert(SECRET_KEY_SIZE == crypto_aead_xchacha20poly1305_ietf_KEYBYTES,
     "as the cipher wants");
+_Static_assert(SECRET_KEY_SIZE == crypto_kdf_KEYBYTES &&
+	SECRET_JWT_HS256 == KINDS &&
+	sizeof(KDF_CONTEXT) - 1 == crypto_kdf_CONTEXTBYTES,
+    "as the derivation wants");
+
+struct keys {
+	uint8_t file[SECRET_KEY_SIZE];
+	uint8_t kind[KINDS][SECRET_KEY_SIZE];
+};
 
 struct secrets {
 	char *path; /* NULL until the database's real name is known */
 	char *database;
-	uint8_t *key; /* SECRET_KEY_SIZE bytes, locked */
+	struct keys *keys; /* locked */
 	bool loaded;
+	enum secret_kind only; /* 0 = all kinds */
 };
 
 /* Beside the file itself, whichever link to it was named. */
@@ -64,9 +79,54 @@ secret_new(const char *key_file, const char *database)
 		s->path = mem_strdup(key_file);
 	else
 		secret_resolve(s);
-	if ((s->key = sodium_malloc(SECRET_KEY_SIZE)) == NULL)
+	if ((s->keys = sodium_malloc(sizeof(*s->keys))) == NULL)
 		abort();
 	return s;
+}
+
+struct secrets *
+secret_new_only(const char *key_file, const char *database,
+    enum secret_kind kind)
+{
+	struct secrets *s = secret_new(key_file, database);
+	char err[512];
+
+	s->only = kind;
+	/* If not: the first one that is to be opened tells why. */
+	s->loaded = secret_load(s, err, sizeof(err)) == SECRET_OK;
+	return s;
+}
+
+bool
+secret_loaded(const struct secrets *s)
+{
+	return s->loaded;
+}
+
+/* All keys that may be kept, of the file's. */
+static void
+keys_derive(struct secrets *s)
+{
+	struct keys *k = s->keys;
+
+	for (unsigned i = 0; i < KINDS; i++)
+		if (s->only == 0 || i + 1 == (unsigned)s->only)
+			(void)crypto_kdf_derive_from_key(k->kind[i],
+			    SECRET_KEY_SIZE, i + 1, KDF_CONTEXT, k->file);
+	if (s->only != 0)
+		sodium_memzero(k->file, SECRET_KEY_SIZE);
+	s->loaded = true;
+}
+
+/* The key of what is sealed so; NULL where it is not at hand. */
+static const uint8_t *
+key_of(const struct secrets *s, uint8_t version, enum secret_kind kind)
+{
+	if (version == SEALED_FILE_KEY)
+		return s->only == 0 ? s->keys->file : NULL;
+	if (version != SEALED_VERSION || (s->only != 0 && s->only != kind))
+		return NULL;
+	return s->keys->kind[kind - 1];
 }
 
 void
@@ -74,7 +134,7 @@ secret_free(struct secrets *s)
 {
 	if (s == NULL)
 		return;
-	sodium_free(s->key);
+	sodium_free(s->keys);
 	free(s->path);
 	free(s->database);
 	free(s);
@@ -121,15 +181,16 @@ secret_load(struct secrets *s, char *err, size_t errsize)
 		return none ? SECRET_NO_FILE : SECRET_BAD_FILE;
 	}
 	why = key_refusal(fd);
-	if (why == NULL && read(fd, s->key, SECRET_KEY_SIZE) != SECRET_KEY_SIZE)
+	if (why == NULL &&
+	    read(fd, s->keys->file, SECRET_KEY_SIZE) != SECRET_KEY_SIZE)
 		why = "it cannot be read whole";
 	(void)close(fd);
 	if (why != NULL) {
-		sodium_memzero(s->key, SECRET_KEY_SIZE);
+		sodium_memzero(s->keys->file, SECRET_KEY_SIZE);
 		(void)snprintf(err, errsize, "key file %s: %s", s->path, why);
 		return SECRET_BAD_FILE;
 	}
-	s->loaded = true;
+	keys_derive(s);
 	return SECRET_OK;
 }
 
@@ -157,7 +218,7 @@ key_write(const struct secrets *s, int fd)
 {
 	struct stat st;
 
-	if (write(fd, s->key, SECRET_KEY_SIZE) != SECRET_KEY_SIZE)
+	if (write(fd, s->keys->file, SECRET_KEY_SIZE) != SECRET_KEY_SIZE)
 		return -1;
 	/* A command run by root must not lock the server out. */
 	if (geteuid() == 0 && stat(s->database, &st) == 0 &&
@@ -206,15 +267,15 @@ secret_make(struct secrets *s, char *err, size_t errsize)
 		return result;
 	name = mem_alloc(size);
 	(void)snprintf(name, size, "%s%s", s->path, NEW_SUFFIX);
-	randombytes_buf(s->key, SECRET_KEY_SIZE);
+	randombytes_buf(s->keys->file, SECRET_KEY_SIZE);
 	if (key_file_new(s, name) == -1 || key_file_name(s, name) == -1) {
 		(void)snprintf(err, errsize, "key file %s cannot be made: %s",
 		    s->path, strerror(errno));
 		(void)unlink(name);
-		sodium_memzero(s->key, SECRET_KEY_SIZE);
+		sodium_memzero(s->keys->file, SECRET_KEY_SIZE);
 		result = SECRET_BAD_FILE;
 	} else {
-		s->loaded = true;
+		keys_derive(s);
 		result = SECRET_OK;
 	}
 	free(name);
@@ -222,29 +283,37 @@ secret_make(struct secrets *s, char *err, size_t errsize)
 }
 
 static void
-associated(uint8_t ad[AD_SIZE], const char *tenant_token, enum secret_kind kind)
+associated(uint8_t ad[AD_SIZE], uint8_t version, const char *tenant_token,
+    enum secret_kind kind)
 {
-	ad[0] = SEALED_VERSION;
+	ad[0] = version;
 	ad[1] = (uint8_t)kind;
 	memcpy(ad + 2, tenant_token, ID_TOKEN_LEN);
+}
+
+bool
+secret_outdated(const void *sealed, size_t len)
+{
+	return len > 0 && *(const uint8_t *)sealed == SEALED_FILE_KEY;
 }
 
 int
 secret_seal(const struct secrets *s, const char *tenant_token,
     enum secret_kind kind, const void *p, size_t len, struct buf *out)
 {
+	const uint8_t *key = key_of(s, SEALED_VERSION, kind);
 	uint8_t ad[AD_SIZE], *to;
 
-	if (!s->loaded || len == 0 || len > SECRET_MAX)
+	if (!s->loaded || key == NULL || len == 0 || len > SECRET_MAX)
 		return -1;
 	to = (uint8_t *)buf_reserve(out, len + SECRET_OVERHEAD);
 	if (to == NULL)
 		return -1;
-	associated(ad, tenant_token, kind);
+	associated(ad, SEALED_VERSION, tenant_token, kind);
 	to[0] = SEALED_VERSION;
 	randombytes_buf(to + 1, NONCE);
 	(void)crypto_aead_xchacha20poly1305_ietf_encrypt(to + 1 + NONCE, NULL,
-	    p, len, ad, sizeof(ad), NULL, to + 1, s->key);
+	    p, len, ad, sizeof(ad), NULL, to + 1, key);
 	buf_added(out, len + SECRET_OVERHEAD);
 	return 0;
 }
@@ -253,7 +322,7 @@ enum secret_result
 secret_open(struct secrets *s, const char *tenant_token, enum secret_kind kind,
     const void *sealed, size_t len, uint8_t out[SECRET_MAX], size_t *out_len)
 {
-	const uint8_t *p = sealed;
+	const uint8_t *p = sealed, *key;
 	uint8_t ad[AD_SIZE];
 	enum secret_result result;
 	unsigned long long n;
@@ -263,12 +332,12 @@ secret_open(struct secrets *s, const char *tenant_token, enum secret_kind kind,
 	if ((result = secret_load(s, err, sizeof(err))) != SECRET_OK)
 		return result;
 	if (len <= SECRET_OVERHEAD || len - SECRET_OVERHEAD > SECRET_MAX ||
-	    p[0] != SEALED_VERSION)
+	    (key = key_of(s, p[0], kind)) == NULL)
 		return SECRET_FOREIGN;
-	associated(ad, tenant_token, kind);
+	associated(ad, p[0], tenant_token, kind);
 	if (crypto_aead_xchacha20poly1305_ietf_decrypt(out, &n, NULL,
 		p + 1 + NONCE, len - 1 - NONCE, ad, sizeof(ad), p + 1,
-		s->key) != 0)
+		key) != 0)
 		return SECRET_FOREIGN;
 	*out_len = (size_t)n;
 	return SECRET_OK;

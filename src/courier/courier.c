@@ -270,14 +270,15 @@ courier_configure(struct courier *c, const struct wire_record *rec)
 		return -1;
 	c->configured = true;
 	log_set_level(c->config.log_level);
+	c->secrets = secret_new_only(c->config.key_file, c->config.dsn.path,
+	    SECRET_WEBHOOK);
 	/* Before the database: SQLite would open the log to write, and what
 	 * is open stays so. */
-	confine(ROLE_COURIER, &c->config);
+	confine(ROLE_COURIER, &c->config, c->secrets);
 	c->unreachable = names_unreachable();
 	c->view = view_open(c->config.dsn.path, c->config.dsn.busy_timeout_ms);
 	if (c->view == NULL)
 		return -1;
-	c->secrets = secret_new(c->config.key_file, c->config.dsn.path);
 	c->submit = submit_new(c->base, c->page, PAGE_SLOT_COURIER);
 	c->tenants = tenants_new();
 	c->outbox = outbox_new(c);

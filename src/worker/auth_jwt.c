@@ -34,7 +34,6 @@ struct jwt_tenant {
 
 struct auth_jwt {
 	struct worker *w;
-	struct secrets *secrets;
 	struct json_tokener *tokener;
 	uint64_t logged_ms;
 	struct jwt_tenant *slots[SLOTS];
@@ -51,7 +50,6 @@ auth_jwt_new(struct worker *w)
 	struct auth_jwt *a = mem_alloc(sizeof(*a));
 
 	a->w = w;
-	a->secrets = secret_new(w->config.key_file, w->config.dsn.path);
 	a->tokener = jwt_tokener();
 	if (a->tokener == NULL)
 		abort();
@@ -74,7 +72,6 @@ auth_jwt_free(struct auth_jwt *a)
 	if (a == NULL)
 		return;
 	auth_jwt_forget(a, 0);
-	secret_free(a->secrets);
 	json_tokener_free(a->tokener);
 	free(a);
 }
@@ -104,7 +101,7 @@ log_secret(struct auth_jwt *a, enum secret_result result, const char *token)
 {
 	uint64_t now = clock_mono_ms();
 	char quoted[600];
-	const char *path = secret_path(a->secrets);
+	const char *path = secret_path(a->w->secrets);
 
 	if (a->logged_ms != 0 && now - a->logged_ms < LOG_EVERY_MS)
 		return;
@@ -131,7 +128,7 @@ key_open(struct auth_jwt *a, const char *token, const struct reader_jwt *row,
 		*key = jwt_key_new(JWT_EDDSA, row->key, row->key_len);
 	if (row->alg != TENANT_JWT_HS256)
 		return OUTCOME_OK;
-	result = secret_open(a->secrets, token, SECRET_JWT_HS256, row->key,
+	result = secret_open(a->w->secrets, token, SECRET_JWT_HS256, row->key,
 	    row->key_len, secret, &len);
 	if (result == SECRET_OK)
 		*key = jwt_key_new(JWT_HS256, secret, len);

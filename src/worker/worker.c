@@ -21,6 +21,7 @@
 #include "../common/page.h"
 #include "../common/proctitle.h"
 #include "../common/records.h"
+#include "../common/secret.h"
 #include "../common/submit.h"
 #include "../writer/store.h"
 #include "auth.h"
@@ -143,9 +144,11 @@ worker_configure(struct worker *w, const struct wire_record *rec)
 	worker_title(w, "");
 	log_set_level(w->config.log_level);
 	worker_console(w);
+	w->secrets = secret_new_only(w->config.key_file, w->config.dsn.path,
+	    SECRET_JWT_HS256);
 	/* Before the database: SQLite would open the log to write, and what
 	 * is open stays so. */
-	confine(ROLE_WORKER, &w->config);
+	confine(ROLE_WORKER, &w->config, w->secrets);
 	w->reader = reader_open(w->config.dsn.path,
 	    w->config.dsn.busy_timeout_ms);
 	if (w->reader == NULL)
@@ -182,6 +185,7 @@ worker_free(struct worker *w)
 	ws_presence_free(w->presence);
 	users_free(w->users);
 	auth_free(w->auth);
+	secret_free(w->secrets);
 	submit_free(w->submit);
 	reader_close(w->reader);
 	tls_free(w->tls);

@@ -34,6 +34,7 @@ struct worker {
 	uint64_t incarnation;
 	bool draining;
 	bool replaced;                /* another one has its sockets */
+	struct secrets *secrets;      /* those of JWTs; auth_jwt.c */
 	struct reader *reader;        /* read-only database */
 	struct submit *submit;        /* operations at the writer */
 	struct auth *auth;            /* keys and tenants, cached */

@@ -38,8 +38,8 @@ void store_keep_log(struct store *s);
  * What tenants' secrets are sealed with: borrowed; without it none can be set.
  * The check logs whose secrets cannot be opened (a database without its key
  * file) and returns how many tenants these are, -1 when it failed.  The last
- * one makes the key file where nothing is sealed yet, for who cannot later; it
- * logs why it could not.
+ * one makes the key file where nothing is sealed yet, for who cannot later,
+ * and seals anew what an earlier version sealed; it logs why it could not.
  */
 struct secrets;
 void store_secrets(struct store *s, struct secrets *secrets);

@@ -104,6 +104,16 @@ static const char *const sql_text[SQL_COUNT] = {
 	[SQL_TENANT_ANY_SEALED] =
 	    "SELECT 1 FROM tenant"
 	    " WHERE webhook_secret IS NOT NULL OR jwt_alg = 1 LIMIT 1",
+	[SQL_TENANT_NEXT_OUTDATED] =
+	    "SELECT id, public_id, webhook_secret,"
+	    " CASE jwt_alg WHEN 1 THEN jwt_key END FROM tenant"
+	    " WHERE id > ?1 AND deleted_ms IS NULL"
+	    " AND (substr(webhook_secret, 1, 1) = x'01'"
+	    " OR jwt_alg = 1 AND substr(jwt_key, 1, 1) = x'01')"
+	    " ORDER BY id LIMIT 1",
+	[SQL_TENANT_RENEW] =
+	    "UPDATE tenant SET webhook_secret = coalesce(?2, webhook_secret),"
+	    " jwt_key = coalesce(?3, jwt_key) WHERE id = ?1",
 	[SQL_TENANT_SETTINGS] = "SELECT webhook_secret, jwt_key, jwt_n"
 				" FROM tenant WHERE id = ?1",
 	[SQL_TENANT_UPDATE] =

@@ -27,6 +27,8 @@ void store_tenant_forget(struct store *s, uint64_t tenant);
 /* Adds a key to the tenant; its public id goes to `token`.  0, -1. */
 int store_key_insert(struct store *s, uint64_t tenant,
     const uint8_t hash[KEY_HASH_SIZE], char token[ID_TOKEN_SIZE]);
+/* OUTCOME_OK when something can be sealed, its refusal; -1 failed. */
+int store_secrets_ready(struct store *s);
 /* Makes s->text the reply's. */
 int store_reply_text(struct store *s, struct op_ctx *ctx);
 

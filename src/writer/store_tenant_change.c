@@ -6,7 +6,6 @@
  */
 #include <sodium.h>
 
-#include "../common/log.h"
 #include "../common/secret.h"
 #include "../common/tenant_rules.h"
 #include "store_tenant.h"
@@ -43,44 +42,6 @@ whole(const struct buf *b)
 
 /* ---- sealing ---- */
 
-/* May a key file be made?  Not while something is sealed under a lost one:
- * that one is to be put back.  1, 0, -1 failed. */
-static int
-nothing_sealed(struct store *s)
-{
-	sqlite3_stmt *st = sql_get(s, SQL_TENANT_ANY_SEALED);
-	int rc;
-
-	if (st == NULL)
-		return -1;
-	if ((rc = sql_step(s, st)) == 1)
-		(void)sqlite3_reset(st);
-	return rc == -1 ? -1 : !rc;
-}
-
-/* OUTCOME_OK when something can be sealed; -1 failed. */
-static int
-key_ready(struct store *s)
-{
-	enum secret_result result = SECRET_BAD_FILE;
-	char err[512] = "no key file is known", quoted[600];
-	int rc;
-
-	if (s->secrets != NULL)
-		result = secret_load(s->secrets, err, sizeof(err));
-	if (result == SECRET_NO_FILE) {
-		if ((rc = nothing_sealed(s)) == -1)
-			return -1;
-		if (rc == 1)
-			result = secret_make(s->secrets, err, sizeof(err));
-	}
-	if (result == SECRET_OK)
-		return OUTCOME_OK;
-	log_error("secrets cannot be sealed", "error=%s",
-	    log_quote(quoted, sizeof(quoted), err, strlen(err)));
-	return OUTCOME_SECRETS;
-}
-
 /* True when that is what is sealed already. */
 static bool
 same_sealed(const struct change *c, enum secret_kind kind,
@@ -102,7 +63,7 @@ static int
 change_seal(struct change *c, enum secret_kind kind, struct buf *sealed,
     struct str v)
 {
-	int rc = key_ready(c->s);
+	int rc = store_secrets_ready(c->s);
 
 	if (rc != OUTCOME_OK)
 		return rc;
@@ -412,84 +373,4 @@ store_tenant_delete(struct store *s, const struct wire_record *rec,
 	store_tenant_forget(s, (uint64_t)tenant);
 	store_tenant_publish(s, ctx, (uint64_t)tenant);
 	return 0;
-}
-
-/* ---- at the start ---- */
-
-#define LOGGED_MAX 100
-
-static bool
-row_opens(struct store *s, const char *token, enum secret_kind kind,
-    struct str sealed)
-{
-	uint8_t secret[SECRET_MAX];
-	enum secret_result result;
-	size_t len;
-
-	result = secret_open(s->secrets, token, kind, sealed.p, sealed.len,
-	    secret, &len);
-	sodium_memzero(secret, sizeof(secret));
-	return result == SECRET_OK;
-}
-
-void
-store_secrets(struct store *s, struct secrets *secrets)
-{
-	s->secrets = secrets;
-}
-
-int
-store_secrets_check(struct store *s)
-{
-	sqlite3_stmt *st = sql_get(s, SQL_TENANT_SEALED);
-	char token[ID_TOKEN_SIZE], err[512], quoted[600];
-	bool webhook, jwt;
-	int rc, lost = 0;
-
-	if (st == NULL || s->secrets == NULL)
-		return -1;
-	while ((rc = sql_step(s, st)) == 1) {
-		sql_column_token(st, 0, token);
-		webhook = sqlite3_column_type(st, 1) == SQLITE_NULL ||
-		    row_opens(s, token, SECRET_WEBHOOK, sql_column_str(st, 1));
-		jwt = sqlite3_column_int(st, 2) != TENANT_JWT_HS256 ||
-		    row_opens(s, token, SECRET_JWT_HS256,
-			sql_column_str(st, 3));
-		if (webhook && jwt)
-			continue;
-		/* Once, before the first of them. */
-		if (lost++ == 0 &&
-		    secret_load(s->secrets, err, sizeof(err)) != SECRET_OK)
-			log_error("secrets cannot be opened", "error=%s",
-			    log_quote(quoted, sizeof(quoted), err,
-				strlen(err)));
-		if (lost <= LOGGED_MAX)
-			log_error("secrets of a tenant cannot be opened",
-			    "tenant=tenant_%s webhook_secret=%s jwt_secret=%s",
-			    token, webhook ? "good" : "lost",
-			    jwt ? "good" : "lost");
-	}
-	if (lost > 0)
-		log_error("put the right key file back, or clear or set "
-			  "these secrets anew",
-		    "file=%s tenants=%d",
-		    log_quote(quoted, sizeof(quoted), secret_path(s->secrets),
-			strlen(secret_path(s->secrets))),
-		    lost);
-	return rc == -1 ? -1 : lost;
-}
-
-void
-store_secrets_prepare(struct store *s)
-{
-	char err[512], quoted[600];
-	enum secret_result result = secret_load(s->secrets, err, sizeof(err));
-
-	if (result == SECRET_NO_FILE && nothing_sealed(s) == 1)
-		result = secret_make(s->secrets, err, sizeof(err));
-	else if (result == SECRET_NO_FILE)
-		return;
-	if (result != SECRET_OK)
-		log_warn("no key file", "error=%s",
-		    log_quote(quoted, sizeof(quoted), err, strlen(err)));
 }

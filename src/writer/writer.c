@@ -128,7 +128,7 @@ writer_configure(struct writer *w, const struct wire_record *rec)
 	/* Usually the writer before this one left it at 1. */
 	if (atomic_load(&w->page->db_writable) != 1)
 		commit_probe(w->commit);
-	confine(ROLE_WRITER, &w->config);
+	confine(ROLE_WRITER, &w->config, w->secrets);
 	page_set(w->page, PAGE_SLOT_WRITER, GAUGE_BATCH, store_batch(w->store));
 	page_set(w->page, PAGE_SLOT_WRITER, GAUGE_WRITER_READY, 1);
 	event_add(w->heartbeat, &heartbeat_every);

@@ -34,6 +34,7 @@ writer_sources = \
 	src/writer/store_room.c \
 	src/writer/store_room_change.c \
 	src/writer/store_seal.c \
+	src/writer/store_secrets.c \
 	src/writer/store_sql.c \
 	src/writer/store_subscription.c \
 	src/writer/store_sweep.c \

@@ -48,6 +48,8 @@ EXTRA_DIST += \
 	tests/e2e/data/schema-6.sql \
 	tests/e2e/data/schema-7.json \
 	tests/e2e/data/schema-7.sql \
+	tests/e2e/data/schema-8.json \
+	tests/e2e/data/schema-8.sql \
 	tests/e2e/control.py \
 	tests/e2e/e2e.sh \
 	tests/e2e/faults.py \

@@ -87,7 +87,7 @@ TRIES = {
     "u%s-wal": "worker writer courier",
     "m%s": "worker writer courier",
     "c%s-staging/new": "worker courier",
-    "r%s-secrets": "", "w%s-secrets": "worker writer courier",
+    "r%s-secrets": "worker writer courier", "w%s-secrets": "worker writer courier",
     "u%s-secrets": "worker writer courier",
     # The master's files, and what others have put beside the database.
     "w%s-lock": "worker writer courier",

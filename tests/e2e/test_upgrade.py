@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sqlite3
 
 import pytest
@@ -23,7 +24,7 @@ from test_disk import Preload, Tmpfs
 from tokens import Bearer, by_hand
 
 DATA = os.path.join(os.path.dirname(__file__), "data")
-EARLIER = range(1, 8)
+EARLIER = range(1, 9)
 WEBHOOKS = 6    # the first schema with them
 
 
@@ -301,6 +302,51 @@ def test_webhooks_that_waited(start_server, n):
     finally:
         h.close()
     check(server)
+
+
+# ---- secrets ----
+
+def sealed(server):
+    """The first byte of all that is sealed: how that was done."""
+    with sqlite3.connect(os.path.join(server.dir, "chatapi.db")) as db:
+        return {row[0][0] for row in db.execute(
+            "SELECT webhook_secret FROM tenant WHERE webhook_secret NOT NULL"
+            " UNION ALL SELECT jwt_key FROM tenant WHERE jwt_alg = 1")}
+
+
+ANEW = 'msg="secrets sealed anew, by kind" tenants=1'
+
+
+def test_secrets_are_sealed_anew(start_server):
+    """By the first writer, once."""
+    server = Earlier(8).serve(start_server, workers=1)
+    assert sealed(server) == {2}
+    assert server.log().count(ANEW) == 1
+    server.wait_respawn("writer", None, server.kill("writer"))
+    assert server.log().count(ANEW) == 1
+    server.stop()
+
+
+def test_secrets_whose_key_file_comes_later(start_server):
+    """It was left behind when the database moved: nothing is given up, and a
+    reload after it was put back makes all good."""
+    earlier = Earlier(8)
+    server = start_server(launch=False, workers=1)
+    key = earlier.load(server.dir) + "-secrets"
+    os.rename(key, key + ".away")
+    server.start()
+    assert sealed(server) == {1}
+    assert "put the right key file back" in server.log()
+    rest = Rest(server, {"Authorization": "Bearer " + by_hand(
+        {"alg": "HS256", "typ": "JWT"},
+        {"sub": "ann", "tid": earlier.acme["id"], "exp": 4102444800},
+        earlier.acme["jwt_secret"])})
+    rest.get("/rooms").error(503)
+    os.rename(key + ".away", key)
+    os.kill(server.pid, signal.SIGHUP)
+    until(lambda: rest.get("/rooms").status == 200, "the token was good")
+    assert sealed(server) == {2} and ANEW in server.log()
+    server.stop()
 
 
 # ---- a newer one ----

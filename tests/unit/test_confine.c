@@ -38,6 +38,8 @@
  * TLS is beside the database, data/db-staging, keys, other. */
 static char top[] = "/tmp/chatapi-confine-XXXXXX";
 static struct config c;
+/* As a process has that could read its file. */
+static bool has_keys = true;
 static int listening;
 
 static int
@@ -475,7 +477,7 @@ static const struct {
 	{ TRY(remove_beside), FILES, EACCES, EACCES, EACCES },
 	{ TRY(replace_beside), FILES, EACCES, EACCES, EACCES },
 	{ TRY(read_default_key), FILES, EACCES, EACCES, EACCES },
-	{ TRY(read_key), FILES, 0, 0, 0 },
+	{ TRY(read_key), FILES, EACCES, EACCES, EACCES },
 	{ TRY(write_key), FILES, EACCES, EACCES, EACCES },
 	{ TRY(remove_key), FILES, EACCES, EACCES, EACCES },
 	{ TRY(read_key_beside), FILES, EACCES, EACCES, EACCES },
@@ -523,7 +525,7 @@ in_child(enum role role, int (*fn)(void), int *got)
 		inherited = socket(AF_INET, SOCK_STREAM, 0);
 		(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 		if (role != ROLE_MASTER &&
-		    (confine_files(role, &c) == -1 ||
+		    (confine_files(role, &c, has_keys) == -1 ||
 			confine_calls(role) == -1))
 			_exit(254);
 		_exit(fn());
@@ -605,6 +607,28 @@ test_tried(enum role role, int (*fn)(void), int want)
 		    strerror(want));
 }
 
+/* Who has no keys yet can read the file when it has been put right, and no
+ * other. */
+static void
+test_unread_key_file(void **state)
+{
+	static const enum role roles[] = { ROLE_WORKER, ROLE_WRITER,
+		ROLE_COURIER };
+
+	(void)state;
+	if (files == 0)
+		skip();
+	has_keys = false;
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+		test_tried(roles[i], read_key, 0);
+		test_tried(roles[i], write_key, EACCES);
+		test_tried(roles[i], remove_key, EACCES);
+		test_tried(roles[i], read_default_key, EACCES);
+		test_tried(roles[i], read_key_beside, EACCES);
+	}
+	has_keys = true;
+}
+
 /* Beside the database, and nobody may do more because of that. */
 static void
 test_key_beside_database(void **state)
@@ -617,6 +641,7 @@ test_key_beside_database(void **state)
 	if (files == 0)
 		skip();
 	c.key_file = NULL;
+	has_keys = false;
 	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
 		test_tried(roles[i], read_default_key, 0);
 		test_tried(roles[i], write_default_key, EACCES);
@@ -624,6 +649,9 @@ test_key_beside_database(void **state)
 		test_tried(roles[i], make_beside, EACCES);
 		test_tried(roles[i], read_beside, EACCES);
 	}
+	has_keys = true;
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
+		test_tried(roles[i], read_default_key, EACCES);
 	c.key_file = elsewhere;
 }
 
@@ -634,6 +662,7 @@ test_missing_key_file(void **state)
 	(void)state;
 	if (files == 0)
 		skip();
+	has_keys = false;
 	assert_int_equal(unlink(in_top("keys/key")), 0);
 	test_tried(ROLE_WORKER, write_key, EACCES);
 	test_tried(ROLE_COURIER, write_key, EACCES);
@@ -641,6 +670,7 @@ test_missing_key_file(void **state)
 	test_tried(ROLE_WRITER, write_key, 0);
 	/* It is there again. */
 	test_tried(ROLE_WRITER, write_key, EACCES);
+	has_keys = true;
 }
 
 /* ---- the place ---- */
@@ -648,7 +678,7 @@ test_missing_key_file(void **state)
 static int
 probe_files(void)
 {
-	return confine_files(ROLE_WORKER, &c);
+	return confine_files(ROLE_WORKER, &c, true);
 }
 
 static int
@@ -716,6 +746,7 @@ main(void)
 		cmocka_unit_test(test_worker),
 		cmocka_unit_test(test_writer),
 		cmocka_unit_test(test_courier),
+		cmocka_unit_test(test_unread_key_file),
 		cmocka_unit_test(test_key_beside_database),
 		cmocka_unit_test(test_missing_key_file),
 	};

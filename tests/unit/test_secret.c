@@ -293,6 +293,109 @@ test_other_key(void **state)
 	assert_int_equal(open_as(p, TENANT, SECRET_WEBHOOK), SECRET_FOREIGN);
 }
 
+/* A process that only opens one kind has no other key. */
+static void
+test_one_kind(void **state)
+{
+	static const enum secret_kind kinds[] = { SECRET_WEBHOOK,
+		SECRET_JWT_HS256 };
+	struct place *p = *state;
+
+	assert_int_equal(make(p), SECRET_OK);
+	for (int i = 0; i < 2; i++) {
+		enum secret_kind kind = kinds[i], other = kinds[1 - i];
+
+		secret_free(p->s);
+		p->s = secret_new(NULL, p->db);
+		assert_int_equal(load(p), SECRET_OK);
+		buf_clear(&p->out);
+		assert_int_equal(secret_seal(p->s, TENANT, kind, "one", 3,
+				     &p->out),
+		    0);
+		secret_free(p->s);
+		p->s = secret_new_only(NULL, p->db, kind);
+		/* It has it already. */
+		assert_true(secret_loaded(p->s));
+		assert_int_equal(unlink(p->file), 0);
+		assert_int_equal(open_as(p, TENANT, kind), SECRET_OK);
+		assert_memory_equal(p->open, "one", 3);
+		assert_int_equal(secret_seal(p->s, TENANT, other, "two", 3,
+				     &p->out),
+		    -1);
+		again(p);
+		assert_int_equal(make(p), SECRET_OK);
+		buf_clear(&p->out);
+		assert_int_equal(secret_seal(p->s, TENANT, kind, "one", 3,
+				     &p->out),
+		    0);
+		secret_free(p->s);
+		p->s = secret_new_only(NULL, p->db, other);
+		assert_int_equal(open_as(p, TENANT, kind), SECRET_FOREIGN);
+		again(p);
+		assert_int_equal(open_as(p, TENANT, kind), SECRET_OK);
+	}
+	/* The file may come later. */
+	assert_int_equal(unlink(p->file), 0);
+	secret_free(p->s);
+	p->s = secret_new_only(NULL, p->db, SECRET_WEBHOOK);
+	assert_false(secret_loaded(p->s));
+	assert_int_equal(load(p), SECRET_NO_FILE);
+	assert_int_equal(make(p), SECRET_OK);
+	assert_true(secret_loaded(p->s));
+}
+
+/* As programs up to schema 8 sealed: under the bytes of the file. */
+static void
+seal_as_before(struct place *p, enum secret_kind kind, const char *text)
+{
+	uint8_t key[32], ad[2 + ID_TOKEN_LEN] = { 1, (uint8_t)kind };
+	uint8_t sealed[1 + 24 + 64] = { 1 };
+	unsigned long long n;
+	FILE *f = fopen(p->file, "rb");
+
+	assert_non_null(f);
+	assert_int_equal(fread(key, 1, sizeof(key), f), sizeof(key));
+	fclose(f);
+	memcpy(ad + 2, TENANT, ID_TOKEN_LEN);
+	randombytes_buf(sealed + 1, 24);
+	crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + 25, &n,
+	    (const uint8_t *)text, strlen(text), ad, sizeof(ad), NULL,
+	    sealed + 1, key);
+	buf_clear(&p->out);
+	assert_int_equal(buf_add(&p->out, sealed, 25 + (size_t)n), 0);
+}
+
+static void
+test_sealed_before(void **state)
+{
+	struct place *p = *state;
+
+	assert_int_equal(make(p), SECRET_OK);
+	seal_as_before(p, SECRET_WEBHOOK, "long ago");
+	assert_true(secret_outdated(buf_head(&p->out), p->out.len));
+	assert_int_equal(open_as(p, TENANT, SECRET_WEBHOOK), SECRET_OK);
+	assert_int_equal(p->len, 8);
+	assert_memory_equal(p->open, "long ago", 8);
+	assert_int_equal(open_as(p, TENANT, SECRET_JWT_HS256), SECRET_FOREIGN);
+	assert_int_equal(open_as(p, OTHER, SECRET_WEBHOOK), SECRET_FOREIGN);
+	/* It does not pass for one of today's. */
+	*buf_head(&p->out) = 2;
+	assert_int_equal(open_as(p, TENANT, SECRET_WEBHOOK), SECRET_FOREIGN);
+	/* Who has one kind's key has not the file's. */
+	*buf_head(&p->out) = 1;
+	secret_free(p->s);
+	p->s = secret_new_only(NULL, p->db, SECRET_WEBHOOK);
+	assert_int_equal(open_as(p, TENANT, SECRET_WEBHOOK), SECRET_FOREIGN);
+	again(p);
+	buf_clear(&p->out);
+	assert_int_equal(load(p), SECRET_OK);
+	assert_int_equal(secret_seal(p->s, TENANT, SECRET_WEBHOOK, "now", 3,
+			     &p->out),
+	    0);
+	assert_false(secret_outdated(buf_head(&p->out), p->out.len));
+	assert_false(secret_outdated(NULL, 0));
+}
+
 int
 main(void)
 {
@@ -305,6 +408,8 @@ main(void)
 		TEST(test_seal_and_open),
 		TEST(test_bound),
 		TEST(test_other_key),
+		TEST(test_one_kind),
+		TEST(test_sealed_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

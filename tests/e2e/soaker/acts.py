@@ -188,7 +188,7 @@ class Acts(Actor):
             return
         self.api(tenant, self.rng.choice(users), "POST",
                  f"/rooms/{room}/messages",
-                 {"content": "z" * self.rng.randrange(16000)},
+                 {"content": "z" * self.rng.randrange(1, 16000)},
                  (201, 403, 404))
 
     def delete_room(self, tenant):

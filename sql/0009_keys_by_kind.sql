@@ -1,0 +1,4 @@
+-- SPDX-License-Identifier: MIT
+-- Schema version 9: the columns are as they were.  What is sealed in tenant is
+-- sealed under a key for each kind, which programs of version 8 do not know:
+-- the writer seals it anew at its start (src/writer/store_secrets.c).
