@@ -19,11 +19,24 @@ def read(path):
     return path.read_text(errors="replace") if path.exists() else ""
 
 
+REASON_MAX = 600
+
+
+def reason(case):
+    """Why a test of pytest failed, in a line."""
+    for child in case:
+        if child.tag in ("failure", "error"):
+            text = " | ".join((child.get("message") or "").split("\n"))
+            return text[:REASON_MAX]
+    return ""
+
+
 class Count:
     def __init__(self):
         self.passed = 0
         self.failed = []
         self.skipped = []
+        self.reasons = []
 
     def add(self, passed, failed, skipped):
         self.passed += passed
@@ -38,6 +51,7 @@ class Count:
             kinds = {child.tag for child in case}
             if kinds & {"failure", "error"}:
                 failed.append(name)
+                self.reasons.append(f"{name}: {reason(case)}")
             elif "skipped" in kinds:
                 skipped.append(name)
             else:
@@ -95,11 +109,14 @@ def main():
         )
         if not part.passed and not part.failed:
             part.failed.append(f"{directory} (no test ran)")
+        total.reasons += part.reasons
         total.add(part.passed, part.failed, part.skipped)
     if args.not_done:
         total.failed += read(args.not_done).splitlines()
     for name in total.skipped:
         print(f"skipped: {name}")
+    for why in total.reasons:
+        print(why)
     for name in total.failed:
         print(f"FAILED: {name}")
     print(f"{total.passed} passed, {len(total.failed)} failed")
