@@ -34,15 +34,16 @@ async def rest(dev, method, path, body=None, abandon=False, backend=False):
     from a worker that was killed; and no reason to refuse for a time."""
     world, tenant = dev.world, dev.tenant
     headers = tenant.api.headers(None if backend else dev.user)
-    since = world.report.step()
+    since, began = world.report.step(), time.monotonic()
     try:
         answer = await call(world.port, method, path, headers, body,
                             abandon)
     except Lost as e:
         world.report.expect(
             abandon or world.faults.excuse(None, since),
-            lambda: f"{method} {path} had no answer ({e}); no worker had "
-            "been killed")
+            lambda: f"{method} {path} had no answer ({e}) after "
+            f"{time.monotonic() - began:.1f} s; no worker had been killed; "
+            f"{world.faults.processes()}")
         raise
     world.report.expect(
         answer.status < 500,

@@ -80,8 +80,11 @@ class Faults:
         self.world.report.expect(
             self.server.running() and
             self.server.children() == self.expected,
-            lambda: f"processes are {self.server.children()}, were "
-            f"{self.expected}\n" + self.server.log_tail(30))
+            lambda: self.processes() + "\n" + self.server.log_tail(30))
+
+    def processes(self):
+        return f"processes are {self.server.children()}, were " \
+            f"{self.expected}"
 
     def _all_send(self, x, part=0, parts=1):
         """Devices send something, a share of them also edits."""
