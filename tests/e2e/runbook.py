@@ -68,9 +68,11 @@ def quoted(title):
     return out
 
 
-def check_quoted(title, log):
+def check_quoted(title, server):
+    """The log has these lines, or will at once: others are told first."""
     for wanted in quoted(title):
-        assert re.search(wanted, log), (title, wanted, log[-2000:])
+        harness.until(lambda w=wanted: re.search(w, server.log()),
+                      f"the log had {wanted}\n" + server.log_tail())
 
 
 class Operator:

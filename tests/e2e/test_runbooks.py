@@ -110,12 +110,13 @@ def test_disk_full(begin, tmp_path):
     done = status(server)
     assert done.returncode == 1
     assert re.search(r"^writable +false$", done.stdout, re.M), done.stdout
-    check_quoted("Disk full", server.log())
+    check_quoted("Disk full", server)
     (look,) = commands("Disk full")
     assert "chatapi.db" in op.run(look)
     disk.heal()
     wait_well(server)
-    assert 'msg="database writable again"' in server.log()
+    until(lambda: 'msg="database writable again"' in server.log(),
+          "the log said so")
     check_well(server, tenant, room)
 
 
@@ -148,7 +149,7 @@ def test_corrupt_database(begin, way):
         f"/rooms/{r}/messages?after_seq={seq}&limit=100")
         for r in rooms for seq in (0, 50)]
     assert {a.status for a in answers} == {200, 503}
-    check_quoted("Corrupt database", server.log())
+    check_quoted("Corrupt database", server)
     (errors,) = commands("Server errors")
     assert "status=503 route=/rooms/{}/messages" in op.run(errors)
     save, restore, salvage = commands("Corrupt database")
@@ -189,7 +190,7 @@ def test_stuck_worker(begin):
     until(lambda: state_of(server, "worker 1") == "silent",
           "status said so", 30)
     server.wait_respawn("worker", 1, old, 30)
-    check_quoted("Stuck worker", server.log())
+    check_quoted("Stuck worker", server)
     until(lambda: state_of(server, "worker 1") == "ready", "it was ready")
     # and sooner by who follows the page.
     old = server.kill("worker", 1, signal.SIGSTOP)
@@ -211,7 +212,7 @@ def test_stuck_writer(begin):
     with pytest.raises(OSError):
         tenant.user("ann").post(f"/rooms/{room}/messages", {"content": "?"})
     assert state_of(server, "writer") == "silent"
-    check_quoted("Stuck writer", server.log())
+    check_quoted("Stuck writer", server)
     (block,) = commands("Stuck writer")
     assert re.search(rf"^ *{old} +T", op.run(block), re.M)
     server.wait_respawn("writer", None, old)
@@ -229,7 +230,7 @@ def test_writer_does_not_come_back(begin, tmp_path):
     disk.disk.open_error = 5
     server.kill("writer")
     until(lambda: server.log().count("delay_ms=") >= 3, "it was tried")
-    check_quoted("Writer does not come back", server.log())
+    check_quoted("Writer does not come back", server)
     until(lambda: state_of(server, "writer") in ("down", "starting", None),
           "status said so")
     check_sick(server)
@@ -295,7 +296,7 @@ def test_too_many_connections(begin):
         s.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n")
         crowd.append(s)
     until(lambda: "accepting no more" in server.log(), "it was full")
-    check_quoted("Too many connections", server.log())
+    check_quoted("Too many connections", server)
     worker = server.pid_of("worker", 0)
     # What the master sends still has a descriptor: a new writer's link.
     for _ in range(3):
@@ -344,7 +345,7 @@ def test_certificate(begin, tmp_path):
         op.run(block)
     server.hup()
     until(lambda: "certificate refused" in server.log(), "it was refused")
-    check_quoted("Certificate about to expire, or refused", server.log())
+    check_quoted("Certificate about to expire, or refused", server)
     check_well(server, tenant, room)
 
 
