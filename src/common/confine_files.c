@@ -182,7 +182,7 @@ allow_database(const struct ruleset *r, enum role role, const char *db)
 }
 
 /* A rule can only name what is there: while the directory is not, the nearest
- * one above stands for it, until the next start. */
+ * one above stands for it, until the next start; but not all of them. */
 static int
 allow_missing(const struct ruleset *r, const char *path, uint64_t what)
 {
@@ -196,8 +196,8 @@ allow_missing(const struct ruleset *r, const char *path, uint64_t what)
 			break;
 		missing = true;
 	}
-	if (missing)
-		rc = allow(r, slash == dir ? "/" : dir, what);
+	if (missing && slash != NULL && slash != dir)
+		rc = allow(r, dir, what);
 	free(dir);
 	return rc;
 }

@@ -475,9 +475,16 @@ listeners_free(struct listeners *l)
 int
 listeners_give(const struct listeners *l, uid_t uid, gid_t gid)
 {
-	for (unsigned i = 0; !l->shared && i < l->n; i++)
+	if (l->shared)
+		return 0;
+	for (unsigned i = 0; i < l->n; i++)
 		if (l->addr[i].sa.ss_family == AF_UNIX &&
 		    lchown(listen_path(&l->addr[i]), uid, gid) == -1)
+			return -1;
+	/* SO_REUSEPORT is for sockets of one user: those that come later,
+	 * for more workers, are his. */
+	for (unsigned i = 0; i < l->slots * l->n; i++)
+		if (fchown(l->fds[i], uid, gid) == -1)
 			return -1;
 	return 0;
 }

@@ -33,7 +33,8 @@ struct listeners *listeners_open(char *const *addresses, int n,
 struct listeners *listeners_adopt(const int *fds, const uint8_t *kinds,
     unsigned n, char *err, size_t errsize);
 void listeners_free(struct listeners *l);
-/* Gives these files to whom we are going to be; -1 with errno. */
+/* Gives the sockets, and the files of Unix-domain ones, to whom we are going
+ * to be; -1 with errno. */
 int listeners_give(const struct listeners *l, uid_t uid, gid_t gid)
     __attribute__((warn_unused_result));
 /* Closes our descriptors and removes the files of Unix-domain sockets;

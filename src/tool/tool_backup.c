@@ -283,10 +283,8 @@ tool_backup(struct tool *t, char **args)
 	int lock = -1, rc = -1;
 	char *copy;
 
-	if (tool_is_ours(t, args[0]))
+	if (!tool_may_make(t, args[0]))
 		return 1;
-	if (!force && access(args[0], F_OK) == 0)
-		return tool_error("%s exists; --force replaces it", args[0]);
 	tool_catch_signals();
 	if ((copy = tool_snapshot(t, &lock)) == NULL)
 		return 1;

@@ -5,6 +5,7 @@
  * work goes on where it was, by the server or the next one.
  */
 #include <json-c/json.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -48,9 +49,10 @@ erase_wait(struct tool *t)
 	return rc;
 }
 
-/* 0 done, 1 not. */
+/* 0 done, with what was found in *found (NULL: nobody knows any more), 1 not. */
 static int
-erase_follow(struct tool *t, const char *token, const char *user)
+erase_follow(struct tool *t, const char *token, const char *user,
+    struct json_object **found)
 {
 	struct progress p;
 	struct rec_reply r;
@@ -61,6 +63,8 @@ erase_follow(struct tool *t, const char *token, const char *user)
 		if (erase_ask(t, REC_OP_USER_ERASING, token, user, &r) == -1)
 			break;
 		if (r.outcome == OUTCOME_OK && r.ms == 1) {
+			if (r.text.len > 0)
+				*found = tool_parse(&r);
 			status = 0;
 			break;
 		}
@@ -84,12 +88,42 @@ erase_follow(struct tool *t, const char *token, const char *user)
 	return status;
 }
 
+static void
+erase_report(const struct tool *t, const char *user, struct json_object *found)
+{
+	static const char *const names[] = { "messages", "memberships",
+		"others" };
+	struct json_object *o = json_object_new_object(), *n;
+	int64_t sum = 0;
+
+	(void)json_object_object_add(o, "user_id",
+	    json_object_new_string(user));
+	(void)json_object_object_add(o, "erased", json_object_new_boolean(1));
+	if (!t->json)
+		tool_print("erased", user);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!json_object_object_get_ex(found, names[i], &n))
+			continue;
+		sum += json_object_get_int64(n);
+		(void)json_object_object_add(o, names[i], json_object_get(n));
+		if (!t->json)
+			tool_print(names[i], json_object_to_json_string(n));
+	}
+	if (t->json)
+		tool_print_json(o);
+	json_object_put(o);
+	if (found != NULL && sum == 0 && (t->opts & TOOL_QUIET) == 0)
+		(void)fprintf(stderr,
+		    "There was nothing of this user: ids are compared byte by "
+		    "byte.\n");
+}
+
 int
 tool_user_erase(struct tool *t, char **args)
 {
 	const char *tenant = tool_value(t, TOOL_TENANT), *token = NULL;
 	struct rec_reply reply;
-	struct json_object *o;
+	struct json_object *found = NULL;
 
 	if (tenant != NULL)
 		token = id_token_of(tenant, strlen(tenant), "tenant_");
@@ -105,17 +139,9 @@ tool_user_erase(struct tool *t, char **args)
 	if (reply.outcome == OUTCOME_UNKNOWN &&
 	    erase_ask(t, REC_OP_USER_ERASE, token, args[0], &reply) == -1)
 		return 1;
-	if (erase_follow(t, token, args[0]) != 0)
+	if (erase_follow(t, token, args[0], &found) != 0)
 		return 1;
-	if (!t->json) {
-		tool_print("erased", args[0]);
-		return 0;
-	}
-	o = json_object_new_object();
-	(void)json_object_object_add(o, "user_id",
-	    json_object_new_string(args[0]));
-	(void)json_object_object_add(o, "erased", json_object_new_boolean(1));
-	tool_print_json(o);
-	json_object_put(o);
+	erase_report(t, args[0], found);
+	json_object_put(found);
 	return 0;
 }

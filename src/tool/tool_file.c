@@ -102,6 +102,24 @@ tool_is_ours(const struct tool *t, const char *path)
 	return ours;
 }
 
+bool
+tool_may_make(const struct tool *t, const char *path)
+{
+	struct stat st;
+
+	if (tool_is_ours(t, path))
+		return false;
+	if (stat(path, &st) == -1)
+		return true;
+	if (!S_ISREG(st.st_mode))
+		(void)tool_error("%s is there and no regular file", path);
+	else if ((t->opts & TOOL_FORCE) == 0)
+		(void)tool_error("%s exists; --force replaces it", path);
+	else
+		return true;
+	return false;
+}
+
 /* The bytes of one file into another, with a look at the signals. */
 static int
 copy_bytes(struct progress *p, int from, int to, uint64_t all)

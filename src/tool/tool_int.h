@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "../common/buf.h"
+#include "../common/identity.h"
 #include "../common/records_tenant.h"
 
 struct config;
@@ -40,8 +41,9 @@ struct tool {
 	bool create_option; /* it does with --create */
 	struct link *link;  /* to the running server, or … */
 	int lock_fd;
-	bool became;         /* by root: acts as the database's owner */
-	struct store *store; /* … we are the writer under the lock */
+	bool became;           /* by root: acts as the database's owner, … */
+	struct identity owner; /* … who is that */
+	struct store *store;   /* … we are the writer under the lock */
 	struct secrets *secrets;
 	struct buf op;     /* the operation's record */
 	struct buf answer; /* the reply's record */
@@ -63,6 +65,10 @@ tool_fn tool_status;
 const char *tool_value(const struct tool *t, enum tool_opt bit);
 
 /* ---- tool_submit.c ---- */
+/* A connected command that root runs is root until it steps in again: to read
+ * what only root may.  -1 it cannot, and stderr says why. */
+void tool_step_out(const struct tool *t);
+int tool_step_in(const struct tool *t) __attribute__((warn_unused_result));
 /* The head of an operation to put into t->op. */
 struct op_head tool_head(struct tool *t);
 /*
@@ -126,6 +132,10 @@ int tool_sync_dir(const char *path);
 /* True (and a line on stderr) when path is the database, its key file or
  * another file of theirs. */
 bool tool_is_ours(const struct tool *t, const char *path);
+/* Whether a file of that name may be made, or replaced as --force says; if not
+ * stderr says why. */
+bool tool_may_make(const struct tool *t, const char *path)
+    __attribute__((warn_unused_result));
 /*
  * Copies `from` to the new file `to` (mode 0600), synced; -1 with a line on
  * stderr, and `to` is gone then.

@@ -352,10 +352,8 @@ tool_export(struct tool *t, char **args)
 		token = id_token_of(tenant, strlen(tenant), "tenant_");
 	if (token == NULL)
 		return tool_error("say whom: --tenant tenant_…"), 2;
-	if (tool_is_ours(t, args[0]))
+	if (!tool_may_make(t, args[0]))
 		return 1;
-	if ((t->opts & TOOL_FORCE) == 0 && access(args[0], F_OK) == 0)
-		return tool_error("%s exists; --force replaces it", args[0]);
 	tool_catch_signals();
 	if ((copy = tool_snapshot(t, &lock)) == NULL)
 		return 1;
@@ -376,18 +374,36 @@ tool_export(struct tool *t, char **args)
 
 /* ---- import ---- */
 
+/* What root may read and the database's owner perhaps not: the passphrase and
+ * the export. */
 static int
-import_secrets(struct move *mv)
+import_open(struct move *mv, const char *file, char *err)
 {
-	if ((mv->t->opts & TOOL_NO_SECRETS) != 0)
+	struct tool *t = mv->t;
+	int rc = 0;
+
+	if ((t->opts & TOOL_NO_SECRETS) != 0)
 		mv->m.webhook_secret.len = mv->m.jwt_secret.len = 0;
-	if (mv->m.webhook_secret.len + mv->m.jwt_secret.len == 0)
-		return 0;
-	if (passphrase_key(mv) == -1 ||
+	tool_step_out(t);
+	if (mv->m.webhook_secret.len + mv->m.jwt_secret.len > 0)
+		rc = passphrase_key(mv);
+	if (rc == 0 && (rc = store_import_open(t->store, file, err)) == -1)
+		(void)tool_error("%s; nothing was imported", err);
+	return tool_step_in(t) == 0 ? rc : -1;
+}
+
+static int
+import_run(struct move *mv, const char *file, char *err)
+{
+	if (import_open(mv, file, err) == -1 ||
 	    secret_in(mv, SECRET_WEBHOOK, &mv->m.webhook_secret) == -1 ||
 	    secret_in(mv, SECRET_JWT_HS256, &mv->m.jwt_secret) == -1)
 		return -1;
-	return 0;
+	if (store_import(mv->t->store, &mv->m, err) == 0)
+		return 0;
+	(void)tool_error("%s; nothing was imported",
+	    tool_stopped() ? "interrupted" : err);
+	return -1;
 }
 
 int
@@ -404,10 +420,11 @@ tool_import(struct tool *t, char **args)
 		if (t->link != NULL)
 			(void)tool_error("stop the server first: an import is "
 					 "one long transaction");
-		else if (import_secrets(mv) == 0 &&
-		    (rc = store_import(t->store, args[0], &mv->m, err)) == -1)
-			(void)tool_error("%s; nothing was imported",
-			    tool_stopped() ? "interrupted" : err);
+		else if ((rc = import_run(mv, args[0], err)) == -1) {
+			/* Or a mistyped name would be a database now. */
+			store_close_unused(t->store);
+			t->store = NULL;
+		}
 	}
 	if (rc == 0)
 		(void)report(mv, args[0]);

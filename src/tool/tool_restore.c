@@ -30,6 +30,8 @@ struct restore {
 	char *copy; /* of the backup, beside it */
 	char *mark;
 	char *kept; /* where the old one goes */
+	bool again; /* one was interrupted before */
+	bool moved; /* it has left its place */
 };
 
 static char *
@@ -157,13 +159,15 @@ restore_mark(const struct restore *r)
 
 /* One of the old one's files under its new name, and still under its own. */
 static int
-keep_file(const struct restore *r, const char *end)
+keep_file(struct restore *r, const char *end)
 {
 	char *from = with(r->db, end), *to = with(r->kept, end);
 	int rc = link(from, to);
 
-	if (rc == -1 && (errno == EPERM || errno == EOPNOTSUPP))
+	if (rc == -1 && (errno == EPERM || errno == EOPNOTSUPP)) {
 		rc = rename(from, to);
+		r->moved = r->moved || rc == 0;
+	}
 	if (rc == -1 && errno == ENOENT)
 		rc = 0;
 	if (rc == -1)
@@ -173,17 +177,38 @@ keep_file(const struct restore *r, const char *end)
 	return rc;
 }
 
+/* Nothing has happened to the old one: it has two names at most. */
+static void
+keep_undo(const struct restore *r)
+{
+	static const char *const ends[] = { "-wal", "" };
+
+	if (r->moved || r->again)
+		return;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		char *name = with(r->kept, ends[i]);
+
+		(void)unlink(name);
+		free(name);
+	}
+	if (tool_sync_dir(r->db) == 0 && unlink(r->mark) == 0)
+		(void)tool_sync_dir(r->db);
+}
+
 static int
-restore_swap(const struct restore *r)
+restore_swap(struct restore *r)
 {
 	static const char *const logs[] = { "-wal", "-shm", "-journal" };
 
+	r->again = is_there(r->mark);
 	if (restore_mark(r) == -1)
 		return -1;
 	if (r->kept != NULL &&
 	    (keep_file(r, "-wal") == -1 || keep_file(r, "") == -1 ||
-		tool_sync_dir(r->db) == -1))
+		tool_sync_dir(r->db) == -1)) {
+		keep_undo(r);
 		return -1;
+	}
 	/* Or the new one would be taken for one with this log. */
 	for (size_t i = 0; i < sizeof(logs) / sizeof(logs[0]); i++) {
 		char *log = with(r->db, logs[i]);
@@ -225,18 +250,30 @@ restore_report(const struct restore *r, const char *file)
 	json_object_put(o);
 }
 
-/* "<db>.before-restore-20261127T235901Z" */
+/* "<db>.before-restore-20261127T235901Z", a name that is free. */
 static char *
 kept_name(const char *db)
 {
 	time_t now = time(NULL);
-	char when[64];
-	struct tm tm;
+	char *name, *wal;
+	bool taken;
 
-	(void)gmtime_r(&now, &tm);
-	(void)strftime(when, sizeof(when), ".before-restore-%Y%m%dT%H%M%SZ",
-	    &tm);
-	return with(db, when);
+	do {
+		char when[64];
+		struct tm tm;
+
+		(void)gmtime_r(&now, &tm);
+		(void)strftime(when, sizeof(when),
+		    ".before-restore-%Y%m%dT%H%M%SZ", &tm);
+		name = with(db, when);
+		wal = with(name, "-wal");
+		taken = is_there(name) || is_there(wal);
+		free(wal);
+		if (taken)
+			free(name);
+		now++;
+	} while (taken);
+	return name;
 }
 
 int

@@ -87,6 +87,23 @@ tool_be_root_again(struct tool *t)
 	t->became = false;
 }
 
+void
+tool_step_out(const struct tool *t)
+{
+	if (t->became)
+		identity_back();
+}
+
+int
+tool_step_in(const struct tool *t)
+{
+	if (!t->became || identity_become(&t->owner) == 0)
+		return 0;
+	(void)tool_error("cannot become user %s again: %s", t->owner.name,
+	    strerror(errno));
+	return -1;
+}
+
 /*
  * Root writes as the server's user, or the server could not use what it has
  * made.  Only while it writes: what a command reads or makes elsewhere is
@@ -110,6 +127,7 @@ tool_become_owner(struct tool *t)
 		return 0;
 	if (identity_become(&id) == 0) {
 		t->became = true;
+		t->owner = id;
 		return 0;
 	}
 	(void)tool_error("cannot become user %s: %s", id.name, strerror(errno));

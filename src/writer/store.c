@@ -181,9 +181,15 @@ fail:
 
 		(void)snprintf(err + len, errsize - len, " (its disk is full)");
 	}
+	store_close_unused(s);
+	return NULL;
+}
+
+void
+store_close_unused(struct store *s)
+{
 	s->remove = s->created;
 	store_close(s);
-	return NULL;
 }
 
 void

@@ -28,6 +28,8 @@ struct store;
 struct store *store_open(const struct dsn *dsn, char *err, size_t errsize);
 /* Checkpoints and closes. */
 void store_close(struct store *s);
+/* The same, and a file that its open has made goes again. */
+void store_close_unused(struct store *s);
 /*
  * From now on closing leaves the log (empty) and its index where they are:
  * who may not remove files need not, and who opens files by rules for these

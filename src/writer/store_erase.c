@@ -12,7 +12,7 @@
 #include "../common/log.h"
 #include "../common/message.h"
 #include "../common/utf8.h"
-#include "store_int.h"
+#include "store_tenant.h"
 
 /* A piece ends after this long; its commit comes on top. */
 #define PIECE_NS (2U * 1000 * 1000)
@@ -29,6 +29,7 @@ struct erasure {
 	size_t len;
 	char user[USER_ID_MAX];
 	char pseudonym[PSEUDONYM_SIZE];
+	struct erasure_found found;
 };
 
 /* One of his messages. */
@@ -124,6 +125,32 @@ erasure_tenant(struct store *s, struct str token, uint64_t *tenant)
 	return 1;
 }
 
+static void
+user_hash(uint8_t hash[16], struct str user)
+{
+	(void)crypto_generichash(hash, 16, (const uint8_t *)user.p, user.len,
+	    NULL, 0);
+}
+
+/* What was found, if this process saw it come to its end. */
+static int
+erase_tell_found(struct store *s, struct op_ctx *ctx, uint64_t tenant,
+    struct str user)
+{
+	const struct erasure_found *f = &s->erased;
+	uint8_t hash[sizeof(f->user)];
+
+	user_hash(hash, user);
+	if (f->tenant != tenant || memcmp(hash, f->user, sizeof(hash)) != 0)
+		return 0;
+	buf_clear(&s->text);
+	(void)buf_addf(&s->text,
+	    "{\"messages\":%llu,\"memberships\":%llu,\"others\":%llu}",
+	    (unsigned long long)f->messages, (unsigned long long)f->memberships,
+	    (unsigned long long)f->others);
+	return store_reply_text(s, ctx);
+}
+
 /* Begins it, or says how far it is. */
 static int
 erase_op(struct store *s, const struct wire_record *rec, struct op_ctx *ctx,
@@ -146,7 +173,9 @@ erase_op(struct store *s, const struct wire_record *rec, struct op_ctx *ctx,
 	ctx->reply.room = (uint64_t)rooms;
 	ctx->reply.seq = room;
 	ctx->reply.ms = rc == 0 && !begins;
-	if (rc == 1 || !begins)
+	if (rc == 0 && !begins)
+		return erase_tell_found(s, ctx, tenant, op.b);
+	if (rc == 1)
 		return 0;
 	if (erasure_insert(s, tenant, op.b) == -1)
 		return -1;
@@ -205,7 +234,7 @@ erase_tell(struct store *s, struct buf *events, struct room *r,
 
 /* Nothing of it stays but that it was there. */
 static int
-erase_message(struct store *s, const struct erasure *e, struct room *r,
+erase_message(struct store *s, struct erasure *e, struct room *r,
     const struct erased *m, struct buf *events)
 {
 	sqlite3_stmt *st = sql_get(s, SQL_ERASE_MESSAGE);
@@ -221,6 +250,7 @@ erase_message(struct store *s, const struct erasure *e, struct room *r,
 		return -1;
 	if (m->deleted)
 		return 0;
+	e->found.messages++;
 	if (store_dead_of_message(s, r->id, m->seq) == -1)
 		return -1;
 	r->rev++;
@@ -295,7 +325,7 @@ erase_dm_key(struct store *s, const struct erasure *e, const struct room *r)
 /* Ends it; in a dm, which has two members for good, the pseudonym takes his
  * place. */
 static int
-erase_member(struct store *s, const struct erasure *e, struct room *r,
+erase_member(struct store *s, struct erasure *e, struct room *r,
     struct buf *events)
 {
 	struct op_ctx ctx = { .events = events };
@@ -316,6 +346,7 @@ erase_member(struct store *s, const struct erasure *e, struct room *r,
 	if (sql_step(s, st) != 0)
 		return -1;
 	store_member_forget(s, r->id, erasure_user(e));
+	e->found.memberships++;
 	if (r->members > 0)
 		r->members--;
 	store_room_dirty(s, r);
@@ -333,7 +364,7 @@ erase_member(struct store *s, const struct erasure *e, struct room *r,
 
 /* 1 all of that kind is gone, 0 there is more, -1. */
 static int
-erase_rows(struct store *s, const struct erasure *e, enum store_sql which,
+erase_rows(struct store *s, struct erasure *e, enum store_sql which,
     uint64_t until)
 {
 	sqlite3_stmt *st = sql_get(s, which);
@@ -346,6 +377,7 @@ erase_rows(struct store *s, const struct erasure *e, enum store_sql which,
 		(void)sqlite3_bind_int(st, 3, CHUNK_ROWS);
 		if (sql_step(s, st) != 0)
 			return -1;
+		e->found.others += (uint64_t)sqlite3_changes(s->db);
 		if (sqlite3_changes(s->db) < CHUNK_ROWS)
 			return 1;
 	} while (clock_mono_ns() < until);
@@ -362,13 +394,21 @@ erase_done(struct store *s, const struct erasure *e)
 	sql_bind_u64(st, 1, e->id);
 	if (sql_step(s, st) != 0)
 		return -1;
-	log_info("user erased", "tenant=%llu pseudonym=%s",
-	    (unsigned long long)e->tenant, e->pseudonym);
+	s->erased = e->found;
+	s->erased.tenant = e->tenant;
+	user_hash(s->erased.user, erasure_user(e));
+	log_info("user erased",
+	    "tenant=%llu pseudonym=%s messages=%llu memberships=%llu "
+	    "others=%llu",
+	    (unsigned long long)e->tenant, e->pseudonym,
+	    (unsigned long long)e->found.messages,
+	    (unsigned long long)e->found.memberships,
+	    (unsigned long long)e->found.others);
 	return 0;
 }
 
 static int
-erase_rest(struct store *s, const struct erasure *e, uint64_t until)
+erase_rest(struct store *s, struct erasure *e, uint64_t until)
 {
 	static const enum store_sql which[] = { SQL_ERASE_TOKENS,
 		SQL_ERASE_SUBSCRIPTIONS, SQL_ERASE_FANOUT_PLACE,
@@ -421,6 +461,9 @@ erase_move(struct store *s, const struct erasure *e)
 	sql_bind_u64(st, 1, e->id);
 	sql_bind_u64(st, 2, e->room);
 	sql_bind_u64(st, 3, e->seq);
+	sql_bind_u64(st, 4, e->found.messages);
+	sql_bind_u64(st, 5, e->found.memberships);
+	sql_bind_u64(st, 6, e->found.others);
 	return sql_step(s, st) == 0 ? 0 : -1;
 }
 
@@ -433,7 +476,8 @@ erase_piece(struct store *s, struct erasure *e, struct buf *events)
 
 	do {
 		if ((rc = erase_room(s, e, &r)) == 0)
-			return erase_rest(s, e, until);
+			return erase_rest(s, e, until) == -1 ? -1 :
+							       erase_move(s, e);
 		if (rc == -1)
 			return -1;
 		if (e->seq >= r->last_seq) {
@@ -465,6 +509,9 @@ erase_next(struct store *s, struct erasure *e)
 	pseudonym = sql_column_str(st, 3);
 	e->room = (uint64_t)sqlite3_column_int64(st, 4);
 	e->seq = (uint64_t)sqlite3_column_int64(st, 5);
+	e->found.messages = (uint64_t)sqlite3_column_int64(st, 6);
+	e->found.memberships = (uint64_t)sqlite3_column_int64(st, 7);
+	e->found.others = (uint64_t)sqlite3_column_int64(st, 8);
 	e->len = user.len <= USER_ID_MAX ? user.len : USER_ID_MAX;
 	memcpy(e->user, user.p, e->len);
 	(void)snprintf(e->pseudonym, sizeof(e->pseudonym), "%.*s",

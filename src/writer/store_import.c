@@ -373,10 +373,8 @@ import_begin(struct import *im)
 }
 
 int
-store_import(struct store *s, const char *path, struct store_move *m, char *err)
+store_import_open(struct store *s, const char *path, char *err)
 {
-	struct import im = { .s = s, .m = m, .err = err };
-	uint64_t n = s->n;
 	sqlite3_stmt *st = NULL;
 	int rc = -1;
 
@@ -387,18 +385,26 @@ store_import(struct store *s, const char *path, struct store_move *m, char *err)
 		rc = sqlite3_step(st) == SQLITE_DONE ? 0 : -1;
 	}
 	if (rc == -1)
-		(void)failed(&im, "cannot open the export");
+		(void)snprintf(err, STORE_MOVE_ERR_SIZE,
+		    "cannot open the export: %s", sqlite3_errmsg(s->db));
 	(void)sqlite3_finalize(st);
-	if (rc == -1 || (rc = import_begin(&im)) == -1)
-		goto out;
-	if ((rc = import_rows(&im)) == -1) {
+	return rc;
+}
+
+int
+store_import(struct store *s, struct store_move *m, char *err)
+{
+	struct import im = { .s = s, .m = m, .err = err };
+	uint64_t n = s->n;
+	int rc = import_begin(&im);
+
+	if (rc == 0 && (rc = import_rows(&im)) == -1) {
 		store_rollback(s);
-	} else {
+	} else if (rc == 0) {
 		s->changed = true;
 		if (store_commit(s) != STORE_OK)
 			rc = failed(&im, "the database cannot be written");
 	}
-out:
 	if (rc == -1)
 		s->n = n;
 	(void)sqlite3_exec(s->db, "DETACH imp", NULL, NULL, NULL);

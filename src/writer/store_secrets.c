@@ -4,7 +4,10 @@
  * writer starts, made where nothing is sealed yet.  Runs in the writer, or in
  * a command in its place.
  */
+#include <errno.h>
 #include <sodium.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "../common/log.h"
 #include "../common/secret.h"
@@ -34,6 +37,14 @@ store_secrets_ready(struct store *s)
 
 	if (s->secrets != NULL)
 		result = secret_load(s->secrets, err, sizeof(err));
+	if (result == SECRET_OK &&
+	    access(secret_path(s->secrets), F_OK) == -1 && errno == ENOENT) {
+		/* What is sealed now would be lost with this process. */
+		(void)snprintf(err, sizeof(err),
+		    "key file %s was there and is gone; put it back",
+		    secret_path(s->secrets));
+		result = SECRET_BAD_FILE;
+	}
 	if (result == SECRET_NO_FILE) {
 		if ((rc = nothing_sealed(s)) == -1)
 			return -1;
@@ -101,8 +112,8 @@ store_secrets_check(struct store *s)
 			    jwt ? "good" : "lost");
 	}
 	if (lost > 0)
-		log_error("put the right key file back, or clear or set "
-			  "these secrets anew",
+		log_error("put the right key file back and reload, or "
+			  "clear or set these secrets anew",
 		    "file=%s tenants=%d",
 		    log_quote(quoted, sizeof(quoted), secret_path(s->secrets),
 			strlen(secret_path(s->secrets))),

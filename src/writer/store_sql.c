@@ -305,10 +305,12 @@ static const char *const sql_text[SQL_COUNT] = {
 	    "INSERT INTO erasure (tenant, user, pseudonym, room, seq)"
 	    " VALUES (?1, ?2, ?3, 0, 0)",
 	[SQL_ERASURE_NEXT] =
-	    "SELECT id, tenant, user, pseudonym, room, seq FROM erasure"
+	    "SELECT id, tenant, user, pseudonym, room, seq, messages,"
+	    " memberships, others FROM erasure"
 	    " WHERE id > 0 ORDER BY id LIMIT 1",
 	[SQL_ERASURE_MOVE] =
-	    "UPDATE erasure SET room = ?2, seq = ?3 WHERE id = ?1",
+	    "UPDATE erasure SET room = ?2, seq = ?3, messages = ?4,"
+	    " memberships = ?5, others = ?6 WHERE id = ?1",
 	[SQL_ERASURE_DELETE] = "DELETE FROM erasure WHERE id = ?1",
 	[SQL_ERASE_ROOM] = "SELECT token, id FROM room INDEXED BY room_tenant"
 			   " WHERE tenant = ?1 AND id >= ?2"

@@ -179,6 +179,52 @@ def test_nowhere_to_put_it(start_server, tmp_path):
     assert server.healthy()
 
 
+@pytest.mark.parametrize("what", ["fifo", "directory", "device"])
+def test_replaces_only_files(start_server, tmp_path, what):
+    """Whatever --force says."""
+    server = start_server(workers=1)
+    path = tmp_path / "b"
+    if what == "fifo":
+        os.mkfifo(path)
+    elif what == "directory":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/null")
+    done = tool(server.dir, "backup", path, "--force", ok=False)
+    assert done.returncode == 1 and "no regular file" in done.stderr
+    assert not path.is_file() and litter(server.dir) == []
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_restored_twice_at_once(start_server, tmp_path):
+    """Each old one has a name of its own."""
+    server = start_server(workers=1)
+    room = Tenant(server).user("ann").make_room()["room_id"]
+    tool(server.dir, "backup", tmp_path / "b.db", "--quiet")
+    server.stop()
+    kept = {json.loads(tool(server.dir, "restore", tmp_path / "b.db",
+                            "--json").stdout)["kept"] for _ in range(3)}
+    assert len(kept) == 3 and all(os.path.exists(k) for k in kept)
+    assert litter(server.dir) == []
+    server.start()
+    assert room
+
+
+def test_old_one_that_cannot_be_kept(start_server, tmp_path):
+    """Its new name would be too long: nothing has happened."""
+    server = start_server(workers=1)
+    tool(server.dir, "backup", tmp_path / "b.db", "--quiet")
+    server.stop()
+    dsn = "file:" + "n" * 235
+    os.rename(os.path.join(server.dir, "chatapi.db"),
+              os.path.join(server.dir, "n" * 235))
+    done = run("-d", dsn, "restore", tmp_path / "b.db", cwd=server.dir)
+    assert done.returncode == 1 and "cannot keep" in done.stderr
+    done = run("-d", dsn, "check", cwd=server.dir)
+    assert done.returncode == 0, done
+    assert not [n for n in os.listdir(server.dir) if "restor" in n]
+
+
 def test_restore_keeps_the_old_one(start_server, tmp_path):
     server = start_server(workers=1)
     tenant = Tenant(server)

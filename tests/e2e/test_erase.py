@@ -31,6 +31,12 @@ def erase(server, tenant, user, ok=True):
     return done
 
 
+def found(done):
+    """What it says it has found."""
+    out = json.loads(done.stdout)
+    return out["messages"], out["memberships"], out["others"] > 0
+
+
 def furnish(tenant, n):
     """Ann and bob talk in a group, a room that she has left, and a dm."""
     ann, bob = tenant.user("ann"), tenant.user("bob")
@@ -95,7 +101,7 @@ async def test_live(start_server):
     await bob.send("resume", epoch=bob.welcome["epoch"], cursors={
         r: {"seq": 2 * n + 1, "rev": 1} for r in rooms.values()})
     await bob.wait("sync.complete")
-    erase(server, tenant, "ann")
+    assert found(erase(server, tenant, "ann")) == (3 * n, 2, True)
     for room in (rooms["group"], rooms["dm"]):
         await ann.wait("room.left", room_id=room)
     for room in rooms.values():
@@ -105,9 +111,12 @@ async def test_live(start_server):
         assert [f["rev"] for f in frames] == list(range(2, n + 2))
     check_erased(tenant, rooms, n)
     assert len(other.user("ann").history(theirs)) == 1
-    # Nothing to erase is no fault; whom nobody knows is none.
-    erase(server, tenant, "ann")
-    assert erase(server, Tenant(server), "nobody").returncode == 0
+    # Nothing to erase is no fault, and is said.
+    for where, whom in ((tenant, "ann"), (tenant, "Bob"),
+                        (Tenant(server), "nobody")):
+        done = erase(server, where, whom)
+        assert found(done) == (0, 0, False)
+        assert "nothing of this user" in done.stderr
     # A dm of the two is a new one.
     fresh = tenant.user("ann").post("/rooms", {
         "type": "dm", "members": ["ann", "bob"]}).expect(201)
@@ -122,7 +131,8 @@ def test_without_a_server(start_server):
     tenant = Tenant(server)
     rooms = furnish(tenant, 20)
     server.stop()
-    erase(server, tenant, "ann")
+    done = erase(server, tenant, "ann")
+    assert found(done) == (60, 2, True) and not done.stderr
     check_files(server)
     check(server)
     server.start()

@@ -800,6 +800,12 @@ def test_database_without_its_key_file(start_server):
     # It comes back: no restart is needed.
     os.rename(key_file(server) + ".kept", key_file(server))
     patch(tenants[3], {"jwt_secret": HS256}).expect(200)
+    # Gone from under the server: nothing new is sealed that would be lost.
+    os.rename(key_file(server), key_file(server) + ".kept")
+    refused(tenants[3], {"jwt_secret": HS256 + "2"})
+    assert "was there and is gone" in server.log()
+    os.rename(key_file(server) + ".kept", key_file(server))
+    patch(tenants[3], {"jwt_secret": HS256}).expect(200)
     # It does not: what is lost is cleared, and a new one is made.
     server.stop()
     os.unlink(key_file(server))

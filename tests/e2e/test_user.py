@@ -10,6 +10,7 @@ import pytest
 
 import harness
 from client import Tenant, operator
+from conf import ConfServer
 from harness import DEADLINE, Server, clean_env, free_port, proc_title
 
 pytestmark = pytest.mark.skipif(
@@ -262,3 +263,63 @@ def test_backups_of_root(server, place, tmp_path):
     server.start()
     assert len(tenant.user("ann").history(room)) == 1
     server.stop()
+
+
+def test_import_of_root(server, place, tmp_path):
+    """The export and the passphrase are root's alone, the tenant the
+    server's; what fails leaves no database behind."""
+    server.start()
+    tenant = Tenant(server)
+    operator(server).call("PATCH", f"/admin/tenants/{tenant.id}",
+                          {"jwt_secret": "x" * 32}).expect(200)
+    room = tenant.user("ann").make_room()["room_id"]
+    server.stop()
+    tmp_path.chmod(0o700)
+    phrase, other = tmp_path / "phrase", tmp_path / "other"
+    phrase.write_text("a passphrase of root's\n", encoding="ascii")
+    other.write_text("a passphrase of another\n", encoding="ascii")
+    for path in (phrase, other):
+        path.chmod(0o600)
+    done = command(place, "export", "--tenant", tenant.id,
+                   "--passphrase-file", phrase, tmp_path / "t.exp")
+    assert done.returncode == 0, done.stderr
+    for name in os.listdir(place):
+        if name.startswith("chatapi.db") and name != "chatapi.db-staging":
+            os.unlink(os.path.join(place, name))
+    done = command(place, "import", "--create", "--passphrase-file", other,
+                   tmp_path / "t.exp")
+    assert done.returncode == 1 and "passphrase" in done.stderr
+    assert not os.path.exists(os.path.join(place, "chatapi.db"))
+    done = command(place, "import", "--create", "--passphrase-file", phrase,
+                   tmp_path / "t.exp")
+    assert done.returncode == 0, done.stderr
+    check_owners(place, "chatapi.db", "chatapi.db-secrets")
+    server.start()
+    assert tenant.user("ann").get(f"/rooms/{room}").status == 200
+    server.stop()
+
+
+def test_more_workers_after_root(place):
+    """Its sockets were bound by root, those of the new workers by him whom
+    it serves as."""
+    server = ConfServer(workers=1, settings={"user": "nobody"})
+    shutil.rmtree(server.dir)
+    server.dir = place
+    server.log_path = os.path.join(place, "server.log")
+    server.args = [a for a in server.args if a not in harness.AS_ROOT]
+    server.write()
+    os.chmod(os.path.join(place, "chatapi.conf"), 0o644)
+    try:
+        server.start()
+        state, log = server.reload(workers=4)
+        assert state == "idle", log
+        assert "no more workers" not in log
+        harness.until(lambda: server.children().keys() >= {"worker 3"},
+                      "there were four")
+        for n in (2, 4):
+            state, log = server.reload(workers=n)
+            assert state == "idle" and "no more workers" not in log
+        assert Tenant(server).user("ann").make_room()
+        server.stop()
+    finally:
+        server.destroy()
