@@ -72,12 +72,25 @@ passphrase_file(struct move *mv, const char *path)
 	return 0;
 }
 
+static void
+passphrase_read(FILE *tty, const char *prompt, char *out, size_t size)
+{
+	(void)fputs(prompt, tty);
+	(void)fflush(tty);
+	if (fgets(out, (int)size, tty) == NULL)
+		out[0] = '\0';
+	(void)fputs("\n", tty);
+	cut_newline(out);
+}
+
+/* `twice`: a slip would make the secrets unreadable for good. */
 static int
-passphrase_ask(struct move *mv)
+passphrase_ask(struct move *mv, bool twice)
 {
 	struct termios old, quiet;
 	FILE *tty = fopen("/dev/tty", "r+e");
-	char *got;
+	char again[sizeof(mv->passphrase)];
+	int rc = 0;
 
 	if (tty == NULL || tcgetattr(fileno(tty), &old) == -1) {
 		(void)tool_error("give the passphrase of the secrets by "
@@ -90,27 +103,30 @@ passphrase_ask(struct move *mv)
 	quiet = old;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
 	(void)tcsetattr(fileno(tty), TCSAFLUSH, &quiet);
-	(void)fputs("Passphrase of the secrets: ", tty);
-	(void)fflush(tty);
-	got = fgets(mv->passphrase, (int)sizeof(mv->passphrase), tty);
+	passphrase_read(tty, "Passphrase of the secrets: ", mv->passphrase,
+	    sizeof(mv->passphrase));
+	if (twice) {
+		passphrase_read(tty, "Again: ", again, sizeof(again));
+		if (strcmp(again, mv->passphrase) != 0)
+			rc = -1;
+		sodium_memzero(again, sizeof(again));
+	}
 	(void)tcsetattr(fileno(tty), TCSAFLUSH, &old);
-	(void)fputs("\n", tty);
 	(void)fclose(tty);
-	if (got == NULL)
-		mv->passphrase[0] = '\0';
-	cut_newline(mv->passphrase);
-	return 0;
+	if (rc == -1)
+		(void)tool_error("the two differ; nothing was exported");
+	return rc;
 }
 
 /* The key that secrets are encrypted under. */
 static int
-passphrase_key(struct move *mv)
+passphrase_key(struct move *mv, bool is_new)
 {
 	const char *path = tool_value(mv->t, TOOL_PASSPHRASE_FILE);
 	size_t len;
 
-	if ((path != NULL ? passphrase_file(mv, path) : passphrase_ask(mv)) ==
-	    -1)
+	if ((path != NULL ? passphrase_file(mv, path) :
+			    passphrase_ask(mv, is_new)) == -1)
 		return -1;
 	len = strlen(mv->passphrase);
 	if (len < PASSPHRASE_MIN || len > PASSPHRASE_MAX) {
@@ -309,7 +325,7 @@ export_secrets(struct move *mv)
 	if (mv->m.webhook_secret.len + mv->m.jwt_secret.len == 0)
 		return 0;
 	mv->secrets = secret_new(t->config->key_file, t->config->dsn.path);
-	if (passphrase_key(mv) == -1 ||
+	if (passphrase_key(mv, true) == -1 ||
 	    secret_out(mv, SECRET_WEBHOOK, &mv->m.webhook_secret) == -1 ||
 	    secret_out(mv, SECRET_JWT_HS256, &mv->m.jwt_secret) == -1)
 		return -1;
@@ -386,7 +402,7 @@ import_open(struct move *mv, const char *file, char *err)
 		mv->m.webhook_secret.len = mv->m.jwt_secret.len = 0;
 	tool_step_out(t);
 	if (mv->m.webhook_secret.len + mv->m.jwt_secret.len > 0)
-		rc = passphrase_key(mv);
+		rc = passphrase_key(mv, false);
 	if (rc == 0 && (rc = store_import_open(t->store, file, err)) == -1)
 		(void)tool_error("%s; nothing was imported", err);
 	return tool_step_in(t) == 0 ? rc : -1;

@@ -2,12 +2,13 @@
 """A tenant moves to another server, and nobody can tell."""
 import json
 import os
+import pty
 import sqlite3
 
 import pytest
 
 from client import Rest, Tenant, operator
-from harness import DEADLINE, run
+from harness import BIN, DEADLINE, clean_env, run
 
 PHRASE = "correct horse battery staple"
 
@@ -129,6 +130,49 @@ def jwt_of(tid, user, secret):
     import time
     return jwt.encode({"sub": user, "tid": tid,
                        "exp": int(time.time()) + 600}, secret, "HS256")
+
+
+def typed(server, *args, lines):
+    """Runs the command on a terminal of its own; (status, what it said)."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.chdir(server.dir)
+        os.execve(BIN, [BIN, "-d", "file:chatapi.db", *map(str, args)],
+                  clean_env())
+    said = b""
+    try:
+        for prompt, line in lines:
+            while prompt not in said:
+                said += os.read(fd, 1000)
+            os.write(fd, line + b"\n")
+        while True:
+            said += os.read(fd, 1000)
+    except OSError:     # the other end is closed
+        pass
+    os.close(fd)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said
+
+
+def test_passphrase_is_typed_twice(start_server, tmp_path):
+    server = start_server(workers=1)
+    tenant = Tenant(server)
+    operator(server).call("PATCH", f"/admin/tenants/{tenant.id}",
+                          {"jwt_secret": "x" * 32}).expect(200)
+    args = "export", "--tenant", tenant.id, tmp_path / "t"
+    first = b"Passphrase of the secrets: "
+    status, said = typed(server, *args, lines=[
+        (first, PHRASE.encode()), (b"Again: ", b"another one entirely")])
+    assert status == 1 and b"the two differ" in said
+    assert PHRASE.encode() not in said and not (tmp_path / "t").exists()
+    status, said = typed(server, *args, lines=[
+        (first, PHRASE.encode()), (b"Again: ", PHRASE.encode())])
+    assert status == 0 and (tmp_path / "t").exists(), said
+    tool(server, "tenant", "delete", tenant.id)
+    server.stop()
+    os.rename(os.path.join(server.dir, "chatapi.db"), tmp_path / "away")
+    status, said = typed(server, "import", "--create", tmp_path / "t",
+                         lines=[(first, PHRASE.encode())])
+    assert status == 0 and b"Again" not in said, said
 
 
 def test_without_secrets(start_server, tmp_path):
