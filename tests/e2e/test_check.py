@@ -310,7 +310,8 @@ FAULTS = {
     "messages to go": ("INSERT INTO sweep VALUES (1, 5)",
                        "there and yet to be removed"),
     "orphan erasure": (
-        "INSERT INTO erasure VALUES (9, 77, 'ann', 'erased-0', 0, 0)",
+        "INSERT INTO erasure (tenant, user, pseudonym, room, seq)"
+        " VALUES (77, 'ann', 'erased-0', 0, 0)",
         "erasure: of no tenant"),
 }
 
