@@ -504,7 +504,8 @@ commit_batch(struct commit *c)
 		batch_refuse(c);
 		page_add(c->page, PAGE_SLOT_WRITER, COUNTER_BATCHES_REFUSED, 1);
 	}
-	/* Before it is told, so that who was told finds it counted. */
+	/* Before it is told: who was told finds it counted, and who was
+	 * refused finds /health saying why. */
 	page_add(c->page, PAGE_SLOT_WRITER, COUNTER_OPERATIONS, c->nbatch);
 	page_add(c->page, PAGE_SLOT_WRITER, COUNTER_MESSAGES_SENT,
 	    store_batch_messages(c->store));
@@ -512,10 +513,10 @@ commit_batch(struct commit *c)
 	    store_batch_notifications(c->store));
 	page_set(c->page, PAGE_SLOT_WRITER, GAUGE_EXPANSIONS,
 	    store_fanouts(c->store));
-	batch_end(c);
 	/* A batch that only read says nothing about writing. */
 	if (result != STORE_OK || store_batch(c->store) > n)
 		commit_set_writable(c, result == STORE_OK);
+	batch_end(c);
 	commit_maintain(c);
 	background_batch(c->background);
 }
