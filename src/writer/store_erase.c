@@ -137,11 +137,13 @@ static int
 erase_tell_found(struct store *s, struct op_ctx *ctx, uint64_t tenant,
     struct str user)
 {
-	const struct erasure_found *f = &s->erased;
-	uint8_t hash[sizeof(f->user)];
+	const struct erased_user *last = &s->erased;
+	const struct erasure_found *f = &last->found;
+	uint8_t hash[sizeof(last->user)];
 
 	user_hash(hash, user);
-	if (f->tenant != tenant || memcmp(hash, f->user, sizeof(hash)) != 0)
+	if (last->tenant != tenant ||
+	    memcmp(hash, last->user, sizeof(hash)) != 0)
 		return 0;
 	buf_clear(&s->text);
 	(void)buf_addf(&s->text,
@@ -394,7 +396,7 @@ erase_done(struct store *s, const struct erasure *e)
 	sql_bind_u64(st, 1, e->id);
 	if (sql_step(s, st) != 0)
 		return -1;
-	s->erased = e->found;
+	s->erased.found = e->found;
 	s->erased.tenant = e->tenant;
 	user_hash(s->erased.user, erasure_user(e));
 	log_info("user erased",

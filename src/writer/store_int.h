@@ -192,8 +192,6 @@ struct store_backup;
 
 /* What there was of a user who was erased. */
 struct erasure_found {
-	uint64_t tenant;
-	uint8_t user[16]; /* hash */
 	uint64_t messages;
 	uint64_t memberships;
 	uint64_t others; /* rows */
@@ -203,23 +201,28 @@ struct store {
 	sqlite3 *db;
 	sqlite3_stmt *stmt[SQL_COUNT];
 	char *path;
-	unsigned schema;             /* that it was opened with */
-	uint64_t logged_ms;          /* when a failure was last logged */
-	int err;                     /* extended code of the last failure */
-	uint64_t n;                  /* last committed batch */
-	int64_t ms;                  /* never goes back, also over restarts */
-	uint64_t mono_ms;            /* when the batch began */
-	unsigned index;              /* messages in this batch */
-	unsigned messages;           /* messages in the last committed one */
-	bool active;                 /* between store_begin and its end */
-	bool changed;                /* the batch has something to commit */
-	bool created;                /* the file is one that this open made */
-	bool remove;                 /* closing it removes it */
-	int checkpoint_err;          /* of the last checkpoint that failed */
-	bool erasing;                /* somebody may be */
-	struct erasure_found erased; /* by the last one that came to its end */
-	bool vacuum;                 /* pages are to be given back */
-	bool sweep;                  /* there may be something to remove */
+	unsigned schema;    /* that it was opened with */
+	uint64_t logged_ms; /* when a failure was last logged */
+	int err;            /* extended code of the last failure */
+	uint64_t n;         /* last committed batch */
+	int64_t ms;         /* never goes back, also over restarts */
+	uint64_t mono_ms;   /* when the batch began */
+	unsigned index;     /* messages in this batch */
+	unsigned messages;  /* messages in the last committed one */
+	bool active;        /* between store_begin and its end */
+	bool changed;       /* the batch has something to commit */
+	bool created;       /* the file is one that this open made */
+	bool remove;        /* closing it removes it */
+	int checkpoint_err; /* of the last checkpoint that failed */
+	bool erasing;       /* somebody may be */
+	/* The last erasure that came to its end. */
+	struct erased_user {
+		uint64_t tenant;
+		uint8_t user[16]; /* hash */
+		struct erasure_found found;
+	} erased;
+	bool vacuum;       /* pages are to be given back */
+	bool sweep;        /* there may be something to remove */
 	int64_t tokens_ms; /* Unix: look for expired tokens then; 0 = none */
 	unsigned notifications; /* in the last committed batch */
 	uint64_t fanouts;       /* committed: lists not yet gone through */

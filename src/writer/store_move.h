@@ -64,10 +64,11 @@ int store_export(const char *from, const char *to, struct store_move *m,
 /* What an export says of itself.  0, or -1 with err: it is none, or of
  * another version. */
 int store_import_look(const char *path, struct store_move *m, char *err);
-/* Opens it beside the store, as whoever may read it.  0, or -1 with err. */
+/* Opens it beside the store, for store_import().  0, or -1 with err. */
 int store_import_open(struct store *s, const char *path, char *err);
 /*
- * Brings it into the store, all or nothing, with the secrets of m, sealed.
+ * Brings what was opened into the store, all or nothing, with the secrets of
+ * m, sealed, and closes it.
  * Refuses when the tenant or one of his rooms or keys is there.
  */
 int store_import(struct store *s, struct store_move *m, char *err);

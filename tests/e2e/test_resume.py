@@ -389,8 +389,9 @@ async def test_waits_a_while_then_goes_on_from_last_ack(start_server):
     ann.say(room, "while it waits")
     other = ann.make_room(["bob"])["room_id"]
     done = await chat.wait("sync.complete")
-    # The loop's timers go by a clock of a few milliseconds' precision.
-    assert loop.time() - began >= 1.48
+    # The loop's timers go by the kernel's coarse clock: a tick of it may be
+    # missing, 10 ms at most.
+    assert loop.time() - began >= 1.49
     assert [f["type"] for f in chat.log] == \
         ["welcome", "message", "message", "message", "sync.complete"]
     assert chat.seqs(room) == [2, 3, 4]
