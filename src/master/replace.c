@@ -227,11 +227,14 @@ replace_next(struct replace *r)
 		replace_trust(r);
 	}
 	if (r->step == REPLACE_COURIER) {
-		/* One that is down is started from it anyway. */
 		if (!r->told && m->courier->state == CHILD_READY) {
 			replace_leave(r, m->courier);
 			return;
 		}
+		/* One that is starting may be the old program, or have the old
+		 * configuration; one that is down is started from the new. */
+		if (!r->told && m->courier->pid != 0)
+			return;
 		r->step = REPLACE_WRITER;
 		r->told = false;
 	}
@@ -268,7 +271,6 @@ replace_ready(struct replace *r, struct child *c)
 			replace_next(r);
 	} else if (c == r->m->courier && r->step == REPLACE_COURIER) {
 		r->replaced += r->told;
-		r->told = true;
 		replace_next(r);
 	} else if (c == r->m->writer && r->step == REPLACE_WRITER) {
 		if (!r->told) {
@@ -342,7 +344,9 @@ replace_gone(struct replace *r, struct child *c, int wait_status)
 	if (r->fresh != NULL && c->role == ROLE_WORKER &&
 	    c->seat == r->fresh->seat)
 		return true;
-	if (!told && r->told && c->ready_ms == 0) {
+	if (!r->told && c == r->m->courier && r->step == REPLACE_COURIER)
+		replace_next(r);
+	else if (!told && r->told && c->ready_ms == 0) {
 		if (c == r->m->courier && r->step == REPLACE_COURIER)
 			replace_end(r, "the courier does not start again");
 		else if (c == r->m->writer && r->step == REPLACE_WRITER)

@@ -48,6 +48,13 @@ class ConfServer(Server):
         os.chmod(self.program + ".new", 0o755)
         os.rename(self.program + ".new", self.program)
 
+    def wait_ready(self):
+        """Until each process is: one worker that answers is enough for
+        start(), but not for `serving`, nor for a reload of them all."""
+        until(lambda: {p["state"] for p in self.status()["processes"]} ==
+              {"ready"}, "each process was ready\n" + self.log_tail())
+        return self
+
     def hup(self):
         self.process.send_signal(signal.SIGHUP)
 

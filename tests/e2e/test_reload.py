@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """SIGHUP: every process is replaced while clients are served; a program that
 is not good is not taken."""
+import contextlib
 import http.client
 import os
 import re
@@ -30,7 +31,7 @@ def start_conf(request):
         servers.append(ConfServer(*args, **kwargs))
         if own:
             servers[-1].own_program()
-        return servers[-1].start()
+        return servers[-1].start().wait_ready()
 
     yield start
     failed = getattr(request.node, "failed_somewhere", False)
@@ -119,11 +120,14 @@ def test_no_warning_of_a_reload(start_conf):
     """A new writer has everybody read the log, which is no loss."""
     server = start_conf(2, settings={"console": "no"})
     for _ in range(2):
-        end, said = server.reload()
-        assert end == "idle"
+        start = len(server.log())
+        assert server.reload()[0] == "idle"
         until(server.whole, "all had their names")
-        assert "reading the log" in said
-        assert not re.findall("level=(?:warn|error).*", said)
+        # Workers hear of a new writer when the master has.
+        until(lambda: "reading the log" in server.log()[start:],
+              "the workers had read the log")
+        assert not re.findall("level=(?:warn|error).*",
+                              server.log()[start:])
 
 
 def test_workers_up_and_down(start_conf):
@@ -178,6 +182,9 @@ async def test_as_many_as_there_can_be(start_conf):
     tenant = Tenant(server)
     ann = await Chat.connect(tenant, "ann", slot=0)
     ben = await Chat.connect(tenant, "ben", slot=1)
+    # A room that is in the first list is told by nothing else.
+    for chat in (ann, ben):
+        await chat.wait("sync.complete")
     room = tenant.backend().make_room(["ann", "ben"])["room_id"]
     await ann.wait("room.joined", room_id=room)
     await ben.wait("room.joined", room_id=room)
@@ -253,8 +260,9 @@ async def test_a_new_certificate_disturbs_nobody(start_conf, tmp_path):
 
 
 def held(server):
-    """A request that is not whole: its worker waits for the rest."""
-    s = socket.create_connection(("127.0.0.1", server.port))
+    """A request that is not whole: the worker that is the first to be
+    replaced waits for the rest, for 4 s."""
+    s = server.connect(0)
     s.sendall(b"POST /rooms HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
               b"\r\n{")
     server.wait_taken(s)
@@ -266,15 +274,31 @@ def in_state(server, state):
                           if p["state"] == state], f"one was {state}")[0]
 
 
+@contextlib.contextmanager
+def no_writer(server):
+    """It stands still while a request waits for it, and so does the first
+    worker that is to be replaced: for as long as an operation may wait."""
+    writer = server.pid_of("writer")
+    rest = Tenant(server).backend(0)
+    os.kill(writer, signal.SIGSTOP)
+    try:
+        rest.send("POST", "/rooms", {"type": "group", "members": ["ann"]})
+        server.wait_taken(rest.http.sock)
+        yield
+    finally:
+        os.kill(writer, signal.SIGCONT)
+        rest.close()
+
+
 def test_one_more_is_remembered(start_conf):
-    server = start_conf()
-    with held(server):
+    server = start_conf(settings={"shutdown_drain_timeout": "1m"})
+    with no_writer(server):
         for _ in range(5):
             server.hup()
             in_state(server, "leaving")
             assert states(server)["state"] == "running"
-        got = until(lambda: states(server)["done"] == 2 and states(server),
-                    "both had ended")
+    got = until(lambda: states(server)["done"] == 2 and states(server),
+                "both had ended")
     assert got["begun"] == 2 and got["state"] == "idle"
 
 
@@ -411,12 +435,72 @@ def test_old_one_killed_meanwhile(start_conf):
 
 
 def test_leaving_one_killed(start_conf):
-    server = start_conf()
-    with held(server):
+    server = start_conf(settings={"shutdown_drain_timeout": "1m"})
+    with no_writer(server):
         server.hup()
         os.kill(in_state(server, "leaving")["pid"], signal.SIGKILL)
-        until(lambda: states(server)["done"] == 1, "the reload ended")
+    until(lambda: states(server)["done"] == 1, "the reload ended")
     assert until(server.whole, "all were there")
+
+
+WAITS = b"""#!/bin/sh
+cd "${0%/*}"
+while [ ! -e go ]; do sleep 0.01; done
+exec ./courier-itself
+"""
+
+
+def starting_courier(server):
+    """The pid of a courier that is starting from a program which is replaced
+    by the good one again; it goes on when there is a file `go`."""
+    program = os.path.join(server.dir, "chatapi-courier")
+    os.link(program, os.path.join(server.dir, "courier-itself"))
+    with open(program + ".new", "wb") as f:
+        f.write(WAITS)
+    os.chmod(program + ".new", 0o755)
+    os.rename(program + ".new", program)
+    server.kill("courier")
+    pid = in_state(server, "starting")["pid"]
+    with open(f"/proc/{pid}/cmdline", "rb") as f:
+        assert b"sh" in f.read()
+    os.link(os.path.join(server.dir, "courier-itself"), program + ".new")
+    os.rename(program + ".new", program)
+    return pid
+
+
+def at_the_courier(server):
+    """A reload that has come so far."""
+    server.hup()
+    until(lambda: states(server)["replaced"] == server.workers,
+          "the workers were replaced")
+
+
+def test_courier_starting_meanwhile(start_conf):
+    """One that was started before the reload does not stay."""
+    server = start_conf(own=True)
+    writer = server.pid_of("writer")
+    old = starting_courier(server)
+    at_the_courier(server)
+    assert server.pid_of("writer") == writer
+    assert states(server)["state"] == "running"
+    open(os.path.join(server.dir, "go"), "wb").close()
+    until(lambda: states(server)["done"] == 1, "the reload ended")
+    assert states(server)["replaced"] == server.workers + 2
+    assert server.pid_of("courier") != old
+    assert server.pid_of("writer") != writer
+
+
+def test_courier_dies_starting(start_conf):
+    """Nor does the reload wait for one that never will be ready: the next one
+    is started from the new program anyway."""
+    server = start_conf(own=True)
+    old = starting_courier(server)
+    at_the_courier(server)
+    os.kill(old, signal.SIGKILL)
+    until(lambda: states(server)["done"] == 1, "the reload ended")
+    assert states(server)["state"] == "idle"
+    server.wait_respawn("courier", None, old)
+    until(server.whole, "all were there")
 
 
 def test_writer_killed_meanwhile(start_conf):
@@ -440,7 +524,7 @@ def test_stopped_on_trial(start_conf):
 
 
 def test_stopped_while_one_leaves(start_conf):
-    server = start_conf(settings={"shutdown_drain_timeout": "2s"})
+    server = start_conf()
     with held(server):
         server.hup()
         in_state(server, "leaving")
