@@ -236,6 +236,8 @@ class Server:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+        # Until then they hold the lock and the port.
+        until(lambda: not self.left_over(), "no child was left")
 
     def remove(self):
         if self.own_dir:

@@ -193,6 +193,7 @@ class Service(Server):
         self.defaults(**settings)
         self.systemctl("daemon-reload")
         self.systemctl("reset-failed")
+        self.machine.run("journalctl", "--sync")
         self.since = self.machine.run(
             "journalctl", "-q", "-n", "0", "--show-cursor"
             ).stdout.partition(": ")[2].strip()
@@ -208,6 +209,8 @@ class Service(Server):
         self.systemctl("daemon-reload")
 
     def journal(self, *args):
+        # journald has what was said when it has time to read it.
+        self.machine.run("journalctl", "--sync")
         return self.machine.run(
             "journalctl", "-q", "--no-pager", "-u", "chatapi",
             f"--after-cursor={self.since}", *args).stdout

@@ -37,8 +37,11 @@ class Strace:
             if f"Process {pid} attached" in said:
                 return True
             pytest.skip("strace cannot attach here (ptrace): " + said)
-        with open(f"/proc/{pid}/status", encoding="ascii") as f:
-            return f"TracerPid:\t{self.process.pid}\n" in f.read()
+        try:
+            with open(f"/proc/{pid}/status", encoding="ascii") as f:
+                return f"TracerPid:\t{self.process.pid}\n" in f.read()
+        except (FileNotFoundError, ProcessLookupError):
+            return False    # strace is about to end, too
 
     def stop(self):
         """Detaches; returns [(call, rest of the line)] in their order."""

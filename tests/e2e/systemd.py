@@ -4,6 +4,7 @@ sockets that it has bound itself."""
 import fcntl
 import os
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -12,6 +13,7 @@ import harness
 from harness import Server, clean_env, until
 
 FIRST = 3       # descriptor of those that are handed over
+SO_TIMESTAMPNS = 35
 
 
 class Manager:
@@ -23,8 +25,9 @@ class Manager:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.path)
         self.socket.setblocking(False)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.watchdog = watchdog        # seconds
-        self.heard = []                 # (moment, {field: value})
+        self.heard = []                 # (when it was said, {field: value})
 
     def end(self):
         self.socket.close()
@@ -35,11 +38,13 @@ class Manager:
         """Takes in what has come; returns all of it."""
         while True:
             try:
-                data = self.socket.recv(65536)
+                data, more, _, _ = self.socket.recvmsg(65536, 64)
             except BlockingIOError:
                 return [m for _, m in self.heard]
+            seconds, ns = struct.unpack("=qq", more[0][2])
+            ago = time.time() - (seconds + ns / 1e9)
             lines = data.decode().splitlines()
-            self.heard.append((time.monotonic(),
+            self.heard.append((time.monotonic() - ago,
                                dict(line.split("=", 1) for line in lines)))
 
     def said(self, field, value=None):
@@ -63,6 +68,8 @@ class Manager:
 
     def start(self, server, sockets=(), names=()):
         """Starts it as a service; it need not be ready yet."""
+        self.listen()
+        self.heard.clear()              # what one before it said
         env = {**server.env, **self.env()}
         if sockets:
             env.update(LISTEN_FDS=str(len(sockets)),

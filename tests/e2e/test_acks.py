@@ -19,6 +19,14 @@ def fill(tenant, room, n):
         ann.say(room, f"{i}")
 
 
+async def connect(tenant, user, slot):
+    """A connection that hears of all acks from now on: before it is in its
+    rooms, nobody tells it of any."""
+    c = await Chat.connect(tenant, user, slot=slot)
+    await c.wait("sync.complete")
+    return c
+
+
 def stand(caller, room):
     got, = [r for r in caller.get("/rooms").expect(200)["rooms"]
             if r["room_id"] == room]
@@ -53,8 +61,7 @@ async def test_devices_race(tenant):
     head = scaled(60, 30)
     room = tenant.user("ann").make_room(["bob"])["room_id"]
     fill(tenant, room, head)
-    chats = [await Chat.connect(tenant, "bob", slot=i % 3)
-             for i in range(6)]
+    chats = [await connect(tenant, "bob", i % 3) for i in range(6)]
     rests = [tenant.user("bob", i) for i in range(3)]
 
     def by_rest(rest, seed):
@@ -94,8 +101,8 @@ async def test_who_hears_of_it(tenant):
     and only when the cursor moved."""
     room = tenant.user("ann").make_room(["bob"])["room_id"]
     fill(tenant, room, 5)
-    acker = await Chat.connect(tenant, "bob", slot=0)
-    others = [await Chat.connect(tenant, user, slot=slot)
+    acker = await connect(tenant, "bob", 0)
+    others = [await connect(tenant, user, slot)
               for user in ("ann", "bob") for slot in range(3)]
     stranger = await Chat.connect(tenant, "eve")
     for seq in (2, 1, 2, 9, 5):

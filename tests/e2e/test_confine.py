@@ -36,8 +36,13 @@ def said(server):
 
 
 def confined(server):
-    until(lambda: server.log().count('msg="confined"') >= server.workers + 2,
-          "each process had said so")
+    """They confine themselves first, and then open what they need."""
+    def ready():
+        log = server.log()
+        return log.count('msg="confined"') >= server.workers + 2 and \
+            log.count('msg="worker ready"') >= server.workers and \
+            'msg="courier ready"' in log and 'msg="writer ready"' in log
+    until(ready, "each process had said so, and was ready")
     return said(server)
 
 
@@ -167,6 +172,18 @@ def test_tried(start_server, tmp_path):
     server.stop()
 
 
+def descriptors(pid):
+    """(path, flags) of what a process has open."""
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            path = os.readlink(f"/proc/{pid}/fd/{fd}")
+            with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as f:
+                flags = int(re.search(r"flags:\s*(\d+)", f.read())[1], 8)
+        except FileNotFoundError:
+            continue    # closed just now, as a client's connection may be
+        yield path, flags
+
+
 def test_open_files(start_server):
     """Nor does a process hold what it may not open: SQLite opens the log to
     write wherever it can."""
@@ -177,10 +194,7 @@ def test_open_files(start_server):
     writable = {}
     for name, pid in server.children().items():
         found = writable.setdefault(name.split()[0], set())
-        for fd in os.listdir(f"/proc/{pid}/fd"):
-            path = os.readlink(f"/proc/{pid}/fd/{fd}")
-            with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as f:
-                flags = int(re.search(r"flags:\s*(\d+)", f.read())[1], 8)
+        for path, flags in descriptors(pid):
             if "chatapi.db" in path and flags & os.O_ACCMODE != os.O_RDONLY:
                 found.add(path.rpartition("chatapi.db")[2])
     assert writable["writer"] == {"", "-wal", "-shm", "-lock"}

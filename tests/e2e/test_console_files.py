@@ -119,6 +119,9 @@ def test_not_installed(start_server, tmp_path):
     server = start_server(workers=2,
                           env={"CONSOLE_DIR": str(tmp_path / "none")})
     Rest(server).get("/console/").error(404, "not_found")
+    # While one of them answers, the other may still be starting.
+    until(lambda: server.log().count('msg="worker ready"') == 2,
+          "both workers were ready")
     lines = [line for line in server.log().splitlines()
              if "no web console" in line]
     assert len(lines) == 1 and str(tmp_path / "none") in lines[0]

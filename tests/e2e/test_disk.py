@@ -212,6 +212,9 @@ class Talk:
 
     async def check_alive(self):
         """What needs no writing goes on."""
+        for c in self.chats:
+            # Who is slow is not told of typing.
+            await c.wait_seq(self.room, len(self.kept))
         await self.chats[0].send("typing.start", room_id=self.room)
         await self.chats[1].wait("typing", action="start")
         await self.chats[0].send("typing.stop", room_id=self.room)

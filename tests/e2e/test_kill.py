@@ -79,11 +79,13 @@ class Client:
     async def connect(self):
         end = time.monotonic() + DEADLINE
         while True:
+            # When the worker answered, and may have died, nobody knows.
+            began = time.monotonic()
             try:
                 c = await Chat.open(self.tenant, self.user, self.slot,
                                     on_frame=self._first)
                 c.at = {}
-                self.began = time.monotonic()
+                self.began = began
                 welcome = await c.wait("welcome")
                 c.slot = int(welcome["session_id"].partition("-")[0])
                 self.connects += 1
@@ -265,7 +267,10 @@ async def test_worker_and_writer_killed_every_second(start_server,
     record_property("messages", str(total))
     assert len(acked) == total, "what was sent was acknowledged in the end"
     assert total > 20 * KILLS
-    assert max(sum(times.values(), [])) < DEADLINE / 4, times
+    for values in times.values():
+        assert values[len(values) // 2] < DEADLINE / 4, times
+    # One whose death was not noticed is missed after 7.5 s at the earliest.
+    assert max(sum(times.values(), [])) < max(7, DEADLINE / 4), times
     # The watchers have seen all of it, over all their connections.
     for c in witness:
         late = await Chat.connect(tenant, c.user)
@@ -295,6 +300,7 @@ async def test_death_of_a_worker_is_not_noticed_on_the_others(start_server):
         carl = await Chat.connect(tenant, "carl", slot=2)
         await carl.wait_seq(room, 2 * turn + 2)
     assert ann.open_now and bob.open_now
+    await ann.wait_seq(room, 6)
     assert bob.seqs(room) == ann.seqs(room) == [1, 2, 3, 4, 5, 6]
     await close_all([ann, bob, carl])
 

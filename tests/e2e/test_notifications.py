@@ -171,7 +171,8 @@ async def test_only_its_own_users(tenant):
     mine = to(tenant.backend(), "ann")
     both = notify(tenant.backend(), user_ids=["ann", "bob"])[
         "notification_id"]
-    await chats[1].wait("notification", notification_id=both)
+    for chat in chats[:2]:
+        await chat.wait("notification", notification_id=both)
     for t, u in ((tenant, "bob"), (other, "ann"), (other, "bob")):
         t.user(u).post(f"/notifications/{mine}/ack").error(404)
     for chat in chats:

@@ -22,7 +22,7 @@ import pytest
 
 import faults
 import powercut
-from chat import Chat
+from chat import Chat, close_all
 from client import Tenant
 from harness import Server, proc_stat, run, scaled, until
 
@@ -132,6 +132,8 @@ async def load(tenant, truth, rng, rooms, count, disturb=None):
         ended = await asyncio.to_thread(disturb)
         disturbed = True
     await asyncio.gather(*clients, return_exceptions=ended)
+    # Those of a server that was killed must not outlive their loop.
+    await close_all(list(Chat.alive))
 
 
 async def repeat_unanswered(tenant, truth):

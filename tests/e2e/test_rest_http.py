@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """HTTP itself: what is too large, malformed, piecemeal or old."""
+import errno
 import json
+import socket
 import threading
 
 import pytest
@@ -66,6 +68,16 @@ def test_body_of_256_kib_for_rooms_and_members(tenant, room):
         ann.post(path, raw=padded(body, 262145)).error(413)
 
 
+def hang_up(raw):
+    """Wakes who is sending on it."""
+    try:
+        raw.sock.shutdown(socket.SHUT_RDWR)
+    except OSError as e:
+        # The server has: it reads what comes after its answer for 2 s.
+        if e.errno != errno.ENOTCONN:
+            raise
+
+
 def test_body_of_megabytes(server, room, head):
     """The client reads its 413 whether or not all could be sent."""
     size = 8 << 20
@@ -86,7 +98,7 @@ def test_body_of_megabytes(server, room, head):
     try:
         refusal(raw.reply(), 413, "payload_too_large")
     finally:
-        raw.sock.shutdown(2)
+        hang_up(raw)
         sender.join()
         raw.close()
 
@@ -126,7 +138,7 @@ def test_chunked_body_without_end(server, room, head):
     try:
         refusal(raw.reply(), 413, "payload_too_large")
     finally:
-        raw.sock.shutdown(2)
+        hang_up(raw)
         sender.join()
         raw.close()
 

@@ -361,6 +361,9 @@ async def test_members_hear_of_it(tenant, room):
     room_id = room["room_id"]
     chats = [await Chat.connect(tenant, user, slot=slot)
              for user in ("ann", "bob") for slot in range(3)]
+    # What is so before its list of rooms is read is told by nothing else.
+    for c in chats:
+        await c.wait("sync.complete")
     ann = tenant.user("ann")
     changed = patch(ann, room_id, name="new").expect(200)
     patch(ann, room_id).expect(200)

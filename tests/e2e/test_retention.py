@@ -64,9 +64,13 @@ def test_old_messages_go(server, clock):
         finally:
             db.close()
     until(lambda: rows() == 5 + 1 + 42 + 37, "the rows are gone")
-    metrics = operator(server).get(
-        "/metrics", headers={"Accept": "application/json"}).expect(200)
-    assert metrics["retention_trims"] == 2
+
+    def trims():
+        return operator(server).get("/metrics", headers={
+            "Accept": "application/json"}).expect(200)["retention_trims"]
+    # The courier counts them when it hears of what is done already.
+    until(lambda: trims() >= 2, "both were counted")
+    assert trims() == 2
 
 
 def test_looked_at_at_start_and_once_an_hour(server, clock):

@@ -82,7 +82,8 @@ async def test_stops_reading_while_20_mib_arrive(start_server,
     record_property("longest delay of another room, s",
                     f"{max(delays):.3f}")
     assert max(growth) * MIB <= GROWTH, growth
-    assert max(delays) < DEADLINE / 4, max(delays)
+    # Who had to wait for the slow one would wait for a minute.
+    assert max(delays) < DEADLINE / 2, max(delays)
 
     # It reads again and gets everything, in order.
     def read_all():

@@ -32,10 +32,10 @@ def refused(tmp_path):
     return start
 
 
-def answers(port, host="127.0.0.1"):
+def answers(port, host="127.0.0.1", patience=DEADLINE):
     """/health by a connection of one's own."""
     try:
-        with socket.create_connection((host, port), 2) as s:
+        with socket.create_connection((host, port), patience) as s:
             s.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n"
                       b"Connection: close\r\n\r\n")
             return s.recv(64).startswith(b"HTTP/1.1 200")
@@ -236,7 +236,7 @@ def test_second_server_on_one_port(start_server, refused):
     _, log = refused("-l", f"127.0.0.1:{server.port}", "-w", "1")
     assert str(server.port) in log
     for _ in range(20):
-        assert server.healthy()
+        assert answers(server.port)
 
 
 def test_second_server_on_one_database(start_server):
@@ -339,7 +339,7 @@ def test_next_start_waits_for_the_last_end(start_server):
         server.process.send_signal(signal.SIGTERM)
         second.start()
         server.wait_exit()
-        assert second.healthy()
+        until(second.healthy, "the second serves")
         second.stop()
     finally:
         second.destroy()
@@ -378,7 +378,8 @@ def test_drain_answers_what_is_in_flight(start_server):
         server.wait_taken(c.http.sock)
     server.process.send_signal(signal.SIGTERM)
     # Nobody is let in any more: the drain has begun.
-    until(lambda: not answers(server.port), "the server stopped accepting")
+    until(lambda: not answers(server.port, patience=2),
+          "the server stopped accepting")
     assert server.running()
     os.kill(writer, signal.SIGCONT)
     sent = [c.read().expect(201) for c in clients]
@@ -423,7 +424,7 @@ def test_drain_ends_in_its_time(start_server):
     idle.get("/rooms").expect(200)
     began = time.monotonic()
     server.stop()
-    assert time.monotonic() - began < 2 + DEADLINE / 4
+    assert time.monotonic() - began < 2 + max(8, DEADLINE / 4)
     for c in held + half:
         c.close()
 

@@ -15,7 +15,7 @@ import time
 import pytest
 
 from chat import Chat
-from client import Tenant
+from client import Rest, Tenant
 from crowd import Crowd
 from harness import DEADLINE, REPORT, run, scaled, until
 from machine import Machine, NotHere, Service
@@ -24,8 +24,9 @@ from samples import blocks
 REQUEST = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 PAGE = os.path.join(os.path.dirname(__file__), "../../doc/operations.md")
 CAP_SYS_RESOURCE = 1 << 24
-# As soon as a child does not move: 7.5 s and one turn of the timer.
-WATCHDOG = "[Service]\nWatchdogSec=3\n"
+# As soon as a child does not move: 7.5 s and one turn of the timer.  Shorter,
+# and the master starves it when the machine is busy.
+WATCHDOG = "[Service]\nWatchdogSec=6\n"
 
 pytestmark = pytest.mark.skipif(
     "built without libsystemd" in run("--version").stdout,
@@ -82,18 +83,20 @@ def test_installed_as_documented(service):
     """Ready is said when all can be had: what comes right after is served by
     the writer and by each of the workers."""
     service.machine.run("sh", "-ec", documented("sudo systemd-sysusers"))
+    assert {"writer", "worker 0", "worker 1"} <= set(service.children())
     assert service.healthy()
     tenant = Tenant(service)
     room = tenant.user("ann").make_room()["room_id"]
     assert tenant.user("ann").say(room, "one")["seq"] == 1
-    for pid in service.worker_pids():
-        assert service._answers(pid)
+    for slot in range(service.workers):
+        Rest(service, slot=slot).get("/health").expect(200)
     assert service.show("Type") == "notify"
     assert service.show("UnitFileState") == "enabled"
     assert service.show("ActiveState") == "active"
     assert service.show("NRestarts") == "0"
-    assert set(service.whole()) == {"writer", "worker 0", "worker 1",
-                                    "courier"}
+    # Nothing waits for the courier.
+    there = until(service.whole, "all were there")
+    assert set(there) == {"writer", "worker 0", "worker 1", "courier"}
 
 
 def test_not_ready_without_a_writer(service):
@@ -357,8 +360,9 @@ def test_a_writer_that_stands_still(service):
     until(lambda: service.show("NRestarts") == "1", "systemd had enough",
           3 * DEADLINE)
     until(lambda: service.show("ActiveState") == "active", "it was back")
-    # 7.5 s for the heartbeat, 3 for the watchdog, one until the start.
-    assert time.monotonic() - began < scaled(16, 40)
+    # 7.5 s for the heartbeat, 2 until the timer looks, 6 for the watchdog, one
+    # until the start; the master itself would kill it after 60.
+    assert time.monotonic() - began < scaled(30, 40)
     assert "watchdog timeout" in service.journal().lower()
     assert not [p for p in old if os.path.exists(f"/proc/{p}")]
     assert contents(tenant, room) == ["one"]
@@ -369,7 +373,8 @@ def test_a_killed_master(service):
     tenant = Tenant(started(service))
     ann = tenant.user("ann")
     room = ann.make_room()["room_id"]
-    acked = []
+    ann.say(room, "n0")
+    acked = ["n0"]
     old = [service.pid, *service.children().values()]
     killer = threading.Timer(0.3, os.kill, (old[0], signal.SIGKILL))
     killer.start()
@@ -380,7 +385,6 @@ def test_a_killed_master(service):
     except OSError:
         pass        # that was it
     killer.join()
-    assert acked
     until(lambda: service.show("NRestarts") == "1" and
           service.show("ActiveState") == "active", "it was back")
     assert not [p for p in old if os.path.exists(f"/proc/{p}")]
@@ -427,8 +431,8 @@ def test_stop_may_take_as_long_as_it_says(service):
     ann.send("POST", f"/rooms/{room}/messages", {"content": "late"})
     service.wait_taken(ann.http.sock)
     hold = threading.Timer(3, os.kill, (writer, signal.SIGCONT))
-    hold.start()
     began = time.monotonic()
+    hold.start()
     service.systemctl("stop", "chatapi")
     took = time.monotonic() - began
     hold.join()

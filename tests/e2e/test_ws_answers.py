@@ -2,6 +2,7 @@
 """Each frame gets the answer its sender waits for, and typing is one state
 of a user, whichever of his connections says it."""
 import json
+import time
 
 from chat import Chat, close_all
 
@@ -23,13 +24,24 @@ async def test_typing_of_one_user_on_two_workers(tenant):
         await chat.ask("ok", "typing." + action, room_id=room)
         await bob.until(lambda: len(bob.of("typing")) >= count)
 
-    await told(ann0, "start", 1)
-    await told(ann1, "start", 1)    # a repeat, though on another worker
-    await told(ann1, "stop", 2)     # stops what the other one started
-    await told(ann0, "stop", 2)
-    await told(ann0, "start", 3)    # a start after a stop is told
-    await told(ann1, "stop", 4)
-    assert [f["action"] for f in bob.of("typing")] == [
+    for _ in range(5):
+        at = len(bob.of("typing"))
+        began = time.monotonic()
+        await told(ann0, "start", at + 1)
+        # A repeat, though on another worker; swallowed for 3 s.
+        await told(ann1, "start", at + 1)
+        # Stops what the other one started.
+        await ann1.ask("ok", "typing.stop", room_id=room)
+        await bob.until(lambda: bob.of("typing")[-1]["action"] == "stop")
+        took = time.monotonic() - began
+        if took < 3:
+            break
+    assert took < 3, "no round was quick enough"
+    assert [f["action"] for f in bob.of("typing")[at:]] == ["start", "stop"]
+    await told(ann0, "stop", at + 2)
+    await told(ann0, "start", at + 3)   # a start after a stop is told
+    await told(ann1, "stop", at + 4)
+    assert [f["action"] for f in bob.of("typing")[at:]] == [
         "start", "stop", "start", "stop"]
     await close_all([ann0, ann1, bob])
 
@@ -42,6 +54,8 @@ async def test_more_typing_than_a_person_makes_is_not_told(tenant):
     await ann.ask("ok", "typing.stop", room_id=room)
     await ann.say(room, "x")
     await bob.wait_seq(room, 1)
+    # Hints come by another way than messages.
+    await bob.until(lambda: len(bob.of("typing")) >= 2)
     assert 2 <= len(bob.of("typing")) < 300
     await close_all([ann, bob])
 

@@ -18,7 +18,7 @@ from .plan import Action
 from .plan import Faults as Plan
 from .web import Lost
 
-POUR = 4.0          # seconds that a flood takes at most
+POUR = 3.5          # seconds that a flood takes at most
 
 
 class Faults:
@@ -175,9 +175,12 @@ class Faults:
         if room is None or self.world.slow:
             return
         self.note(-1, f"flood {room}, worker {fault.slot} stands still")
+        # After 10 s without a sign of life, of which the last may be 2.5 s
+        # old, the master would kill it; and we may be late.
+        end = time.monotonic() + POUR + 0.5
         pid = self._kill("worker", fault.slot, signal.SIGSTOP)
         ops = await self._pour(room, senders, 850)
-        await asyncio.wait(ops, timeout=2)
+        await asyncio.wait(ops, timeout=max(0, end - time.monotonic()))
         if pid is not None:
             self._kill("worker", fault.slot, signal.SIGCONT)
         await asyncio.wait(ops)
