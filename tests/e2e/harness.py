@@ -7,9 +7,11 @@ tells on which worker a TCP connection ended up.  It has no part in what
 the tests assert about the API.
 """
 import ctypes
+import errno
 import http.client
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -59,9 +61,21 @@ def until(condition, what, deadline=None, every=0.01):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Not one of those that connections get: it stays free while its server
+    is down."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range",
+              encoding="ascii") as f:
+        end = int(f.read().split()[0])
+    while end > 2048:
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", random.randrange(1024, end)))
+            except OSError as e:
+                if e.errno != errno.EADDRINUSE:
+                    raise
+                continue
+            return s.getsockname()[1]
+    raise AssertionError("all ports are connections'")
 
 
 def clean_env(env=None):

@@ -95,7 +95,13 @@ def test_two_windows_on_two_workers(server, pages):
     a, b = both_in(world, pages)
     a.wait_text(".room-sub", "online")
     a.find(".composer-input").send_keys("Hel")
-    b.wait_text(".typing", "alice is typing…")
+
+    def told():
+        """It ends 5 s after the last key."""
+        a.find(".composer-input").send_keys("l", Keys.BACKSPACE)
+        return "alice is typing…" in b.text(".typing")
+
+    until(told, "bob saw that alice was typing")
     a.find(".composer-input").send_keys("lo, Bob!", Keys.ENTER)
     for page in (a, b):
         until(lambda: page.contents() == ["Hello, Bob!"],
@@ -144,7 +150,8 @@ def test_rooms_unread_and_channels(server, pages):
     world.bob.say(channel, "said before")
     page, = pages(server, 1)
     page.enter(world.token("alice"))
-    assert page.texts(".room .badge") == ["1"]
+    # It may be live before it has the list.
+    until(lambda: page.texts(".room .badge") == ["1"], "one was unread")
     world.bob.say(world.room, "two")
     until(lambda: page.texts(".room .badge") == ["2"], "it was counted")
     page.wait_text(".room-last", "two")
@@ -408,7 +415,8 @@ def test_by_keyboard_alone(server, pages):
     # Tab selects what is there already.
     page.keys(world.tenant.key, Keys.TAB, Keys.ENTER)
     page.wait_live()
-    until(lambda: page.texts(".room"), "the rooms were listed")
+    # Listed first, called by who is in it when that is known.
+    page.wait_text(".room", "bob")
     page.tab_to("bob, dm")
     page.keys(Keys.ENTER)
     until(lambda: page.js("return document.activeElement.className")

@@ -92,4 +92,6 @@ async def test_back_within_200_ms(start_server, record_property):
         record_property(f"{role}: longest, ms", round(max(times) * 1000))
         assert median < limit, \
             f"{role}: {median:.3f} s, an execution takes {machine:.3f} s"
-        assert max(times) < DEADLINE / 4, (role, times)
+        # One whose death was not noticed is missed after 7.5 s at the
+        # earliest.
+        assert max(times) < max(7, DEADLINE / 4), (role, times)

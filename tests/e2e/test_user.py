@@ -310,7 +310,7 @@ def test_more_workers_after_root(place):
     server.write()
     os.chmod(os.path.join(place, "chatapi.conf"), 0o644)
     try:
-        server.start()
+        server.start().wait_ready()
         state, log = server.reload(workers=4)
         assert state == "idle", log
         assert "no more workers" not in log
