@@ -31,12 +31,22 @@ export async function until(f, what, deadline = DEADLINE) {
   }
 }
 
+/** Not one of those that connections get: it stays free while its server is
+ * down. */
 async function freePort() {
-  const probe = createServer();
-  await new Promise((done) => probe.listen(0, '127.0.0.1', done));
-  const { port } = probe.address();
-  await new Promise((done) => probe.close(done));
-  return port;
+  const end = Number(readFileSync('/proc/sys/net/ipv4/ip_local_port_range',
+    'ascii').split(/\s/)[0]);
+  for (;;) {
+    const port = 1024 + Math.floor(Math.random() * (end - 1024));
+    const probe = createServer();
+    const free = await new Promise((done) => {
+      probe.once('error', () => done(false));
+      probe.listen(port, '127.0.0.1', () => done(true));
+    });
+    if (!free) continue;
+    await new Promise((done) => probe.close(done));
+    return port;
+  }
 }
 
 function alive(pid) {
