@@ -61,15 +61,15 @@ def until(condition, what, deadline=None, every=0.01):
 
 
 def free_port():
-    """Not one of those that connections get: it stays free while its server
-    is down."""
+    """Not one of those that connections get, so that it stays free while its
+    server is down, and above all that browsers refuse as unsafe."""
     with open("/proc/sys/net/ipv4/ip_local_port_range",
               encoding="ascii") as f:
         end = int(f.read().split()[0])
-    while end > 2048:
+    while end > 16384:
         with socket.socket() as s:
             try:
-                s.bind(("127.0.0.1", random.randrange(1024, end)))
+                s.bind(("127.0.0.1", random.randrange(10240, end)))
             except OSError as e:
                 if e.errno != errno.EADDRINUSE:
                     raise

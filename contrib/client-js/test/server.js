@@ -31,13 +31,13 @@ export async function until(f, what, deadline = DEADLINE) {
   }
 }
 
-/** Not one of those that connections get: it stays free while its server is
- * down. */
+/** Not one of those that connections get, so that it stays free while its
+ * server is down, and above all that fetch() refuses as unsafe. */
 async function freePort() {
   const end = Number(readFileSync('/proc/sys/net/ipv4/ip_local_port_range',
     'ascii').split(/\s/)[0]);
   for (;;) {
-    const port = 1024 + Math.floor(Math.random() * (end - 1024));
+    const port = 10240 + Math.floor(Math.random() * (end - 10240));
     const probe = createServer();
     const free = await new Promise((done) => {
       probe.once('error', () => done(false));
