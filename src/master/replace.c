@@ -344,12 +344,13 @@ replace_gone(struct replace *r, struct child *c, int wait_status)
 	if (r->fresh != NULL && c->role == ROLE_WORKER &&
 	    c->seat == r->fresh->seat)
 		return true;
-	if (!r->told && c == r->m->courier && r->step == REPLACE_COURIER)
-		replace_next(r);
-	else if (!told && r->told && c->ready_ms == 0) {
-		if (c == r->m->courier && r->step == REPLACE_COURIER)
+	if (c == r->m->courier && r->step == REPLACE_COURIER) {
+		if (!r->told)
+			replace_next(r);
+		else if (!told && c->ready_ms == 0)
 			replace_end(r, "the courier does not start again");
-		else if (c == r->m->writer && r->step == REPLACE_WRITER)
+	} else if (c == r->m->writer && r->step == REPLACE_WRITER) {
+		if (r->told && !told && c->ready_ms == 0)
 			replace_end(r, "the writer does not start again");
 	}
 	return false;

@@ -4,7 +4,6 @@
 tests/e2e/data has one of each earlier schema, and what the program of those
 days answered about it; make.py there tells how they were made.
 """
-import errno
 import json
 import os
 import re
